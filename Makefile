@@ -1,0 +1,34 @@
+# The two commands of the README: `make demo` and `make test`. Both make the environment they need.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# Two cores are what the suite is sized for; OpenMP threads would only fight pytest's workers.
+WORKERS ?= 2
+
+.PHONY: demo test lint types clean
+
+demo: $(READY)
+	$(BIN)/grokode demo --out demo
+
+test: lint types
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
+	  -n $(WORKERS) --dist loadfile --doctest-modules grokode theory nets compare tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy cannot follow the folder mapping of an editable install, so it checks an installed copy.
+types: $(READY)
+	rm -rf build/types
+	$(BIN)/python -m pip install --quiet --no-deps --target build/types .
+	MYPYPATH=build/types $(BIN)/mypy -p grokode
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build *.egg-info demo

@@ -1,0 +1,341 @@
+"""Weights and their spectra on Z_p: the coordinates in which theory and networks meet.
+
+A real weight vector on Z_p (odd p) is its mean plus K = (p-1)/2 waves,
+
+    theta[x] = mean + sum_k alpha_k cos(w_k x + phi_k),   w_k = 2 pi k / p,
+
+so each (neuron, frequency) pair, a *ticket*, is one complex number per layer:
+``theta_hat = alpha e^{i phi}`` for the input weights and ``xi_hat = beta e^{i psi}`` for the output
+weights. A *spectrum* is the `xarray.Dataset` of these numbers; every function here keeps leading
+dimensions (seed, step, ...) as they are.
+
+Source: He, Wang, Chen, Yang, arXiv:2602.16849, section 3.
+"""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+__all__ = [
+    "alpha",
+    "amplitude_phase",
+    "beta",
+    "check_modulus",
+    "fourier_basis",
+    "from_basis",
+    "from_waves",
+    "leading_frequency",
+    "misalignment",
+    "phi",
+    "psi",
+    "spectrum",
+    "to_basis",
+    "to_waves",
+    "weights",
+]
+
+
+def check_modulus(p: int) -> int:
+    """Return p as an int if it is odd and at least 3, else raise.
+
+    Raises
+    ------
+    TypeError
+        If p is not an integer.
+    ValueError
+        If p is even or below 3.
+
+    Examples
+    --------
+    >>> check_modulus(23)
+    23
+    """
+    if isinstance(p, bool) or not isinstance(p, int | np.integer):
+        raise TypeError(f"p must be an odd integer >= 3, got {p!r} of type {type(p).__name__}")
+    if p < 3 or p % 2 == 0:
+        raise ValueError(f"p must be odd and at least 3, got {p}; the papers use primes such as 23")
+    return int(p)
+
+
+def to_waves(vectors: ArrayLike) -> tuple[Array, Array]:
+    """Split real vectors on Z_p into their mean and complex wave coefficients.
+
+    Parameters
+    ----------
+    vectors : array (..., p), real
+        The last axis runs over Z_p.
+
+    Returns
+    -------
+    mean : array (...)
+    coefficients : complex array (..., K)
+        ``alpha_k e^{i phi_k} = (2/p) sum_x v[x] e^{-i w_k x}``, k = 1..K.
+
+    Raises
+    ------
+    ValueError
+        If the last axis has even length or length below 3, or a value is not finite.
+
+    Examples
+    --------
+    >>> x = np.arange(5)
+    >>> mean, waves = to_waves(1 + 2 * np.cos(2 * np.pi * 2 * x / 5 + 0.3))
+    >>> float(np.round(mean, 12)), np.round(np.abs(waves), 12).tolist()
+    (1.0, [0.0, 2.0])
+    """
+    values = np.asarray(vectors, dtype=np.float64)
+    p = check_modulus(values.shape[-1] if values.ndim else 0)
+    if not np.isfinite(values).all():
+        raise ValueError(
+            "vectors must be finite, got NaN or infinity; drop or repair those entries"
+        )
+    transform = np.fft.rfft(values, axis=-1)
+    return transform[..., 0].real / p, 2 / p * transform[..., 1:]
+
+
+def from_waves(mean: ArrayLike, coefficients: ArrayLike) -> Array:
+    """Rebuild real vectors on Z_p; the inverse of `to_waves`.
+
+    Parameters
+    ----------
+    mean : array (...)
+    coefficients : complex array (..., K)
+
+    Returns
+    -------
+    array (..., 2K+1), float64
+
+    Examples
+    --------
+    >>> v = np.array([0.3, -1.0, 2.0])
+    >>> bool(np.allclose(from_waves(*to_waves(v)), v, rtol=1e-15, atol=1e-15))
+    True
+    """
+    waves = np.asarray(coefficients, dtype=np.complex128)
+    p = 2 * waves.shape[-1] + 1
+    transform = np.concatenate([np.asarray(mean)[..., None] * p, p / 2 * waves], axis=-1)
+    return np.fft.irfft(transform, n=p, axis=-1)
+
+
+def spectrum(theta: ArrayLike | xr.DataArray, xi: ArrayLike | xr.DataArray) -> xr.Dataset:
+    """Spectrum of a two-layer network's weights.
+
+    Parameters
+    ----------
+    theta : array (..., neuron, p)
+        Input weights, ``theta[m, x]``. A DataArray must end in dimensions ``neuron, x``.
+    xi : array (..., neuron, p)
+        Output weights, ``xi[m, j]``. A DataArray must end in dimensions ``neuron, output``.
+
+    Returns
+    -------
+    Dataset
+        Complex ``theta_hat, xi_hat (..., neuron, frequency)``, real ``theta_mean, xi_mean
+        (..., neuron)``, coordinate ``frequency = 1..K``, attribute ``p``. Leading dimensions of
+        DataArrays keep their names and coordinates; those of plain arrays are named ``batch_i``.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, p is even or below 3, or a weight is not finite.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> s = spectrum(rng.normal(size=(4, 7)), rng.normal(size=(4, 7)))
+    >>> dict(s.sizes), s.attrs["p"]
+    ({'neuron': 4, 'frequency': 3}, 7)
+    """
+    if np.shape(theta) != np.shape(xi):
+        raise ValueError(
+            f"theta and xi must have one shape (..., neuron, p), got {np.shape(theta)} and "
+            f"{np.shape(xi)}; transpose xi if it is stored as (p, neuron)"
+        )
+    if np.ndim(theta) < 2:
+        raise ValueError(f"theta must have shape (..., neuron, p), got {np.shape(theta)}")
+    theta_mean, theta_hat = to_waves(theta)
+    xi_mean, xi_hat = to_waves(xi)
+    if isinstance(theta, xr.DataArray):
+        leading = [str(name) for name in theta.dims[:-2]]
+        coords = {n: c for n, c in theta.coords.items() if set(c.dims) <= {*leading, "neuron"}}
+    else:
+        leading, coords = [f"batch_{i}" for i in range(np.ndim(theta) - 2)], {}
+    neuron_dims = [*leading, "neuron"]
+    wave_dims = [*neuron_dims, "frequency"]
+    frequencies = np.arange(1, theta_hat.shape[-1] + 1)
+    result = xr.Dataset(
+        {
+            "theta_hat": (wave_dims, theta_hat, {"long_name": "input wave, alpha e^(i phi)"}),
+            "xi_hat": (wave_dims, xi_hat, {"long_name": "output wave, beta e^(i psi)"}),
+            "theta_mean": (neuron_dims, theta_mean, {"long_name": "mean input weight"}),
+            "xi_mean": (neuron_dims, xi_mean, {"long_name": "mean output weight"}),
+        },
+        coords=coords | {"frequency": frequencies},
+        attrs={"p": 2 * len(frequencies) + 1},
+    )
+    if "neuron" not in coords:
+        result = result.assign_coords(neuron=np.arange(result.sizes["neuron"]))
+    return result
+
+
+def weights(spectrum: xr.Dataset) -> xr.Dataset:
+    """Weights of a spectrum, ``theta (..., neuron, x)`` and ``xi (..., neuron, output)``.
+
+    The inverse of `spectrum`, exact to rounding.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> theta, xi = rng.normal(size=(2, 4, 7))
+    >>> back = weights(spectrum(theta, xi))
+    >>> bool(np.allclose(back.theta, theta, atol=1e-14) and np.allclose(back.xi, xi, atol=1e-14))
+    True
+    """
+    theta = from_waves(spectrum.theta_mean, spectrum.theta_hat)
+    xi = from_waves(spectrum.xi_mean, spectrum.xi_hat)
+    dims = [str(name) for name in spectrum.theta_mean.dims]
+    residues = np.arange(spectrum.attrs["p"])
+    return xr.Dataset(
+        {"theta": ([*dims, "x"], theta), "xi": ([*dims, "output"], xi)},
+        coords=dict(spectrum.theta_mean.coords) | {"x": residues, "output": residues},
+        attrs=spectrum.attrs,
+    )
+
+
+def alpha(spectrum: xr.Dataset) -> xr.DataArray:
+    """Input magnitude ``|theta_hat|``, dimensions as ``theta_hat``."""
+    return _named(abs(spectrum.theta_hat), "alpha", "input magnitude")
+
+
+def beta(spectrum: xr.Dataset) -> xr.DataArray:
+    """Output magnitude ``|xi_hat|``, dimensions as ``xi_hat``."""
+    return _named(abs(spectrum.xi_hat), "beta", "output magnitude")
+
+
+def phi(spectrum: xr.Dataset) -> xr.DataArray:
+    """Input phase ``arg theta_hat`` in (-pi, pi]."""
+    return _angle(spectrum.theta_hat, "phi", "input phase")
+
+
+def psi(spectrum: xr.Dataset) -> xr.DataArray:
+    """Output phase ``arg xi_hat`` in (-pi, pi]."""
+    return _angle(spectrum.xi_hat, "psi", "output phase")
+
+
+def misalignment(spectrum: xr.Dataset) -> xr.DataArray:
+    """Misalignment ``D = 2 phi - psi`` wrapped to (-pi, pi]; zero for a trained ticket.
+
+    Source: arXiv:2602.16849, section 4.
+
+    Examples
+    --------
+    >>> s = spectrum([[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
+    >>> bool(np.isclose(misalignment(s).item(), 2 * np.pi / 3))
+    True
+    """
+    # Unit phasors: squaring a tiny theta_hat would underflow.
+    turn = np.exp(1j * (2 * phi(spectrum) - psi(spectrum)))
+    return _angle(turn, "misalignment", "misalignment D = 2 phi - psi")
+
+
+def leading_frequency(spectrum: xr.Dataset) -> xr.DataArray:
+    """Frequency with the largest beta in each neuron, dimensions (..., neuron).
+
+    On the last checkpoint of a training this is the *winner* of the neuron's lottery.
+
+    Examples
+    --------
+    >>> x = np.arange(7)
+    >>> wave = np.cos(2 * np.pi * 3 * x / 7)[None]
+    >>> leading_frequency(spectrum(wave, wave)).item()
+    3
+    """
+    return beta(spectrum).idxmax("frequency").astype(int).rename("leading_frequency")
+
+
+def fourier_basis(p: int) -> Array:
+    """The real orthonormal basis stored with the published checkpoints.
+
+    Returns
+    -------
+    array (p, p), rows constant, cos 1, sin 1, ..., cos K, sin K
+
+    Examples
+    --------
+    >>> F = fourier_basis(5)
+    >>> bool(np.allclose(F @ F.T, np.eye(5)))
+    True
+    """
+    p = check_modulus(p)
+    angles = 2 * np.pi / p * np.outer(np.arange(1, (p + 1) // 2), np.arange(p))
+    rows = np.empty((p, p))
+    rows[0] = 1 / np.sqrt(p)
+    rows[1::2] = np.sqrt(2 / p) * np.cos(angles)
+    rows[2::2] = np.sqrt(2 / p) * np.sin(angles)
+    return rows
+
+
+def to_basis(vectors: ArrayLike) -> Array:
+    """Coefficients (..., p) of real vectors (..., p) in `fourier_basis`.
+
+    Examples
+    --------
+    >>> np.round(to_basis(np.ones(5)), 12).tolist() == [np.round(5**0.5, 12), 0, 0, 0, 0]
+    True
+    """
+    values = np.asarray(vectors, dtype=np.float64)
+    return values @ fourier_basis(values.shape[-1]).T
+
+
+def from_basis(coefficients: ArrayLike) -> Array:
+    """Real vectors (..., p) from their coefficients (..., p) in `fourier_basis`.
+
+    Examples
+    --------
+    >>> v = np.array([0.3, -1.0, 2.0])
+    >>> bool(np.allclose(from_basis(to_basis(v)), v))
+    True
+    """
+    values = np.asarray(coefficients, dtype=np.float64)
+    return values @ fourier_basis(values.shape[-1])
+
+
+def amplitude_phase(coefficients: ArrayLike) -> tuple[Array, Array]:
+    """Amplitude and phase of every wave from coefficients in `fourier_basis`.
+
+    a cos(w x) + b sin(w x) = r cos(w x + phase) with r e^{i phase} = a - i b, so the phase is the
+    *conjugate* of the angle of (cos + i sin coefficient) that some texts print.
+
+    Parameters
+    ----------
+    coefficients : array (..., p)
+
+    Returns
+    -------
+    amplitude, phase : arrays (..., K)
+
+    Examples
+    --------
+    >>> x = np.arange(5)
+    >>> r, angle = amplitude_phase(to_basis(2 * np.cos(2 * np.pi * x / 5 + 0.3)))
+    >>> float(np.round(r[0], 12)), float(np.round(angle[0], 12))
+    (2.0, 0.3)
+    """
+    values = np.asarray(coefficients, dtype=np.float64)
+    p = check_modulus(values.shape[-1])
+    waves = np.sqrt(2 / p) * (values[..., 1::2] - 1j * values[..., 2::2])
+    return np.abs(waves), np.angle(waves)
+
+
+def _angle(values: xr.DataArray, name: str, meaning: str) -> xr.DataArray:
+    angle = xr.apply_ufunc(np.angle, values)
+    # arg(-1 - 0i) is -pi in floating point; the vocabulary's half-open interval wants +pi.
+    return _named(angle.where(angle > -np.pi, np.pi), name, meaning, units="rad")
+
+
+def _named(values: xr.DataArray, name: str, meaning: str, **attrs: str) -> xr.DataArray:
+    return values.rename(name).assign_attrs(long_name=meaning, **attrs)
