@@ -1,0 +1,5 @@
+"""``python -m grokode``."""
+
+from grokode.cli import main
+
+main()

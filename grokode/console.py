@@ -1,0 +1,87 @@
+"""How the command line speaks: tables for people, JSON for programs, progress, one-line errors."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+__all__ = ["note", "one_line_errors", "print_json", "print_table", "training_progress"]
+
+_out = Console()
+_err = Console(stderr=True)
+
+
+def print_table(rows: Sequence[Sequence[str]], title: str = "") -> None:
+    """Print rows as a table, the first row being the header."""
+    header, *body = rows
+    table = Table(*header, title=title or None, title_justify="left")
+    for row in body:
+        table.add_row(*row)
+    _out.print(table)
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print one JSON object to standard output; NaN and infinity become null."""
+    typer.echo(json.dumps(_finite(value), indent=2))
+
+
+def note(text: str) -> None:
+    """A line to people, on standard error, so that standard output stays machine-readable."""
+    _err.print(text, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def training_progress(steps: int) -> Iterator[Callable[[int, float, float], None]]:
+    """Progress bar of a training; yields the callback for (step, loss, accuracy).
+
+    Nothing is drawn when standard error is no terminal.
+    """
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("step {task.completed:.0f}  {task.fields[state]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_err, disable=not _err.is_terminal, transient=True) as progress:
+        task = progress.add_task("training", total=steps, state="")
+
+        def report(step: int, loss: float, accuracy: float) -> None:
+            progress.update(task, completed=step, state=f"loss {loss:.4f}  accuracy {accuracy:.3f}")
+
+        yield report
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn the errors that a user can mend into one line and exit code 2."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _fail(
+            "interrupted; finished checkpoints of a run are kept, train --resume goes on from them",
+            130,
+        )
+    except (ValueError, TypeError, OSError, RuntimeError) as error:
+        _fail(" ".join(str(error).split()) or type(error).__name__, 2)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not (float("-inf") < value < float("inf")):
+        return None
+    return value

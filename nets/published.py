@@ -1,0 +1,245 @@
+"""Reader of the checkpoints that the authors of arXiv:2602.16849 published.
+
+A directory holds ``0.pth ... final.pth`` and the pairs, ``train_data.pth`` and ``test_data.pth``.
+The file of epoch e holds the weights after e + 1 updates, and the losses and accuracies before that
+last update; ``final.pth`` holds the weights after all updates, every epoch's losses, and the
+optimiser's settings. Nothing is loaded that could run code.
+"""
+
+import math
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from grokode.nets import tasks
+from grokode.nets.config import TrainingConfig
+from grokode.nets.mlp import Batch
+from grokode.nets.runs import Run, RunWriter
+from grokode.theory.fourier import check_modulus
+
+__all__ = ["import_published", "read_checkpoint"]
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What one ``.pth`` file holds, loaded with ``weights_only=True``.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing, damaged, or needs code to load.
+    """
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; give a complete checkpoint directory") from None
+    except pickle.UnpicklingError:
+        raise ValueError(
+            f"{path} needs arbitrary code to load and is refused; "
+            "ask its authors for plain tensors (torch.save of a state dict)"
+        ) from None
+    except (RuntimeError, EOFError, OSError, KeyError) as error:
+        raise ValueError(f"{path} is no readable checkpoint ({error}); fetch it again") from None
+
+
+def import_published(source: str | Path, out: str | Path, *, activation: str | None = None) -> Run:
+    """Turn a published checkpoint directory into a run.
+
+    Parameters
+    ----------
+    source : path
+        Directory with ``0.pth ... final.pth, train_data.pth, test_data.pth``.
+    out : path
+        Directory of the run; it must not exist, and appears only when everything was read.
+    activation : {"quadratic", "relu"}, optional
+        Read from the directory's name (``Quad`` or ``ReLU``) if not given.
+
+    Returns
+    -------
+    Run
+        Checkpoints at steps e + 1 of the numbered files and at the last step. Metrics at every step
+        whose loss is stored, with the accuracies of the numbered files; those of the last step are
+        computed from its weights.
+
+    Raises
+    ------
+    FileExistsError
+        If `out` exists.
+    ValueError
+        If the directory or a file is not what it should be, naming the file.
+    """
+    source, out = Path(source), Path(out)
+    if out.exists():
+        raise FileExistsError(f"{out} exists and is not overwritten; choose another directory")
+    epochs = _epochs(source)
+    final = read_checkpoint(source / "final.pth")
+    theta, xi = _weights(source / "final.pth", final)
+    neurons, p = theta.shape
+    train, test = (_pairs(source / f"{name}_data.pth", p) for name in ("train", "test"))
+    config = TrainingConfig(
+        p=p,
+        neurons=neurons,
+        activation=activation or _activation(source),
+        initial="published",
+        dtype=str(theta.dtype),
+        steps=_field(final, "epoch", source / "final.pth"),
+        train_fraction=len(train) / p**2,
+        **_optimizer(final, source / "final.pth"),
+    )
+    checkpoints = {}
+    accuracies = {}
+    for epoch in epochs:
+        file = source / f"{epoch}.pth"
+        stored = read_checkpoint(file)
+        checkpoints[epoch + 1] = _weights(file, stored)
+        if checkpoints[epoch + 1][0].shape != theta.shape:
+            raise ValueError(
+                f"{file} has weights of shape {checkpoints[epoch + 1][0].shape}, final.pth has "
+                f"{theta.shape}; keep one training to a directory"
+            )
+        accuracies[epoch] = tuple(
+            float(stored.get(name, math.nan)) for name in ("train_accuracy", "test_accuracy")
+        )
+    checkpoints[config.steps] = (theta, xi)
+    metrics = _metrics(final, accuracies, config.steps)
+    metrics.append(_last_metrics(config, theta, xi, train, test))
+
+    partial = out.with_name(out.name + ".partial")
+    with RunWriter(partial) as writer:
+        writer.create(config, train, test, {"source": source.name, "seconds": 0.0})
+        thetas, xis = (np.stack(arrays) for arrays in zip(*checkpoints.values(), strict=True))
+        writer.append(list(checkpoints), thetas, xis, metrics, {}, 0.0)
+    partial.rename(out)
+    return Run(out)
+
+
+def _epochs(source: Path) -> list[int]:
+    if not source.is_dir():
+        raise ValueError(f"{source} is no directory; give one with 0.pth ... final.pth")
+    epochs = sorted(int(file.stem) for file in source.glob("*.pth") if file.stem.isdigit())
+    if not epochs or not (source / "final.pth").exists():
+        raise ValueError(
+            f"{source} is no checkpoint directory; it needs 0.pth ... final.pth, train_data.pth "
+            "and test_data.pth"
+        )
+    return epochs
+
+
+def _field(stored: Mapping[str, Any], name: str, file: Path) -> Any:
+    if not isinstance(stored, Mapping) or name not in stored:
+        raise ValueError(f"{file} lacks {name!r}; it is no checkpoint of this format")
+    return stored[name]
+
+
+def _weights(file: Path, stored: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Theta (neuron, p) and xi (neuron, p), checked."""
+    model = _field(stored, "model", file)
+    W_in, W_out = (_tensor(model, f"mlp.{name}", file) for name in ("W_in", "W_out"))
+    p, neurons = W_out.shape
+    try:
+        check_modulus(p)
+    except ValueError as error:
+        raise ValueError(f"{file}: mlp.W_out has shape {W_out.shape}, but {error}") from None
+    if "embed.W_E" in model:
+        W_E = _tensor(model, "embed.W_E", file)
+        W_in = W_in @ (W_E if W_E.shape == (W_in.shape[1], p) else _transposed(W_E, W_in, p, file))
+    if W_in.shape != (neurons, p):
+        raise ValueError(
+            f"{file}: mlp.W_in has shape {W_in.shape}, mlp.W_out {W_out.shape}; "
+            f"(neurons, p) and (p, neurons) would be right"
+        )
+    for name, values in (("W_in", W_in), ("W_out", W_out)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{file}: mlp.{name} holds NaN or infinity; remove that checkpoint")
+    return W_in, W_out.T.copy()
+
+
+def _transposed(W_E: NDArray[Any], W_in: NDArray[Any], p: int, file: Path) -> NDArray[Any]:
+    if W_E.shape != (p, W_in.shape[1]):
+        raise ValueError(
+            f"{file}: embed.W_E has shape {W_E.shape}; with mlp.W_in {W_in.shape} "
+            f"({W_in.shape[1]}, {p}) would be right"
+        )
+    return W_E.T
+
+
+def _tensor(model: Mapping[str, Any], name: str, file: Path) -> NDArray[Any]:
+    value = _field(model, name, file)
+    if not isinstance(value, torch.Tensor) or value.ndim != 2:
+        raise ValueError(f"{file}: {name} must be a matrix, got {type(value).__name__}")
+    return value.numpy()
+
+
+def _pairs(file: Path, p: int) -> NDArray[np.int64]:
+    stored = read_checkpoint(file)
+    try:
+        return tasks.check_pairs(np.asarray(stored), p)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}") from None
+
+
+def _activation(source: Path) -> str:
+    found = [
+        name
+        for word, name in (("Quad", "quadratic"), ("ReLU", "relu"))
+        if re.search(word, source.name, re.IGNORECASE)
+    ]
+    if len(found) != 1:
+        raise ValueError(
+            f"the name {source.name} does not tell the activation; give activation as quadratic "
+            "or relu"
+        )
+    return found[0]
+
+
+def _optimizer(final: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    groups = _field(_field(final, "optimizer", file), "param_groups", file)
+    group = groups[0]
+    settings = {"learning_rate": group["lr"], "weight_decay": float(group["weight_decay"])}
+    if "betas" in group:
+        return settings | {
+            "optimizer": "adamw",
+            "betas": tuple(group["betas"]),
+            "eps": group["eps"],
+        }
+    return settings | {"optimizer": "sgd", "momentum": float(group["momentum"])}
+
+
+def _metrics(
+    final: Mapping[str, Any], accuracies: Mapping[int, tuple[float, ...]], steps: int
+) -> list[dict[str, float]]:
+    unknown = (math.nan, math.nan)
+    losses = zip(final.get("train_losses", ()), final.get("test_losses", ()), strict=True)
+    return [
+        {
+            "step": step,
+            "train_loss": train,
+            "test_loss": test,
+            "train_accuracy": accuracies.get(step, unknown)[0],
+            "test_accuracy": accuracies.get(step, unknown)[1],
+        }
+        for step, (train, test) in enumerate(losses)
+        if step < steps
+    ]
+
+
+def _last_metrics(
+    config: TrainingConfig,
+    theta: NDArray[Any],
+    xi: NDArray[Any],
+    train: NDArray[Any],
+    test: NDArray[Any],
+) -> dict[str, float]:
+    row: dict[str, float] = {"step": config.steps}
+    for name, pairs in (("train", train), ("test", test)):
+        batch = Batch.of(pairs, config.p, torch.float64, "cpu")
+        weights = (torch.tensor(w, dtype=torch.float64) for w in (theta, xi))
+        row[f"{name}_loss"], row[f"{name}_accuracy"] = batch.loss_and_accuracy(
+            *weights, config.activation
+        )
+    return row

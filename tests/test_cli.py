@@ -1,0 +1,204 @@
+"""The command line as a user calls it: tables, JSON, exit codes, one-line errors."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from grokode.theory import fourier
+
+
+def grokode(*arguments, expect=0):
+    """Run the command as a user would; return (stdout, stderr)."""
+    done = subprocess.run(
+        [sys.executable, "-m", "grokode", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "MPLBACKEND": "Agg"},
+        check=False,
+    )
+    assert done.returncode == expect, done.stderr + done.stdout
+    return done.stdout, done.stderr
+
+
+def refused(*arguments, match):
+    """The command fails with exit code 2 and exactly one line that says why."""
+    out, err = grokode(*arguments, expect=2)
+    assert out == ""
+    lines = err.strip().splitlines()
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    assert match in lines[0]
+
+
+TINY = ["--p", 5, "--neurons", 6, "--steps", 40, "--checkpoint-every", 20, "--log-every", 10]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    path = tmp_path_factory.mktemp("cli") / "run"
+    grokode("train", *TINY, "--out", path)
+    return path
+
+
+def write_checkpoints(folder, p=5, neurons=6, *, theta=None):
+    """A directory in the published layout, with random weights."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    model = {
+        "mlp.W_in": torch.tensor(rng.normal(size=(neurons, p)) if theta is None else theta),
+        "mlp.W_out": torch.tensor(rng.normal(size=(p, neurons))),
+        "mlp.basis": torch.tensor(fourier.fourier_basis(p) if p % 2 else np.eye(p)),
+    }
+    numbers = {
+        "train_loss": 1.6,
+        "test_loss": 1.6,
+        "train_accuracy": 0.2,
+        "test_accuracy": 0.2,
+        "grad_norm": 0.1,
+        "param_norm": 1.0,
+        "epoch": 0,
+    }
+    torch.save({"model": model} | numbers, folder / "0.pth")
+    group = {
+        "lr": 0.1,
+        "momentum": 0,
+        "dampening": 0,
+        "weight_decay": 0,
+        "nesterov": False,
+        "params": [0, 1],
+    }
+    final = {
+        "model": model,
+        "train_losses": [1.6] * 11,
+        "test_losses": [1.6] * 11,
+        "grad_norms": [0.1] * 11,
+        "param_norms": [1.0] * 11,
+        "epoch": 11,
+        "optimizer": {"state": {}, "param_groups": [group]},
+    }
+    torch.save(final, folder / "final.pth")
+    pairs = [(x, y) for x in range(p) for y in range(p)]
+    torch.save(pairs, folder / "train_data.pth")
+    torch.save(torch.tensor(pairs), folder / "test_data.pth")
+    return folder
+
+
+def test_train_reports_what_it_did(tmp_path):
+    out, _ = grokode("train", *TINY, "--out", tmp_path / "run", "--json")
+    summary = json.loads(out)
+    assert summary["steps"] == 40
+    assert summary["loss"] == pytest.approx(np.log(5), rel=0.05)
+    assert set(summary) >= {"seconds", "ms_per_step", "train_accuracy", "test_accuracy"}
+
+
+def test_winners_keeps_its_contract(run):
+    answer = json.loads(grokode("winners", run, "--json")[0])
+    assert (answer["p"], answer["neurons"], answer["chance"]) == (5, 6, 0.5)
+    for rule in ("misalignment", "blowup_time"):
+        assert 0 <= answer["rules"][rule]["accuracy"] <= 1
+    assert "blowup_time" in grokode("winners", run)[0]
+
+
+def test_logits_keeps_its_contract(run, tmp_path):
+    answer = json.loads(grokode("logits", run, "--json", "--figure", tmp_path / "f.png")[0])
+    assert answer["proposition_1"]["r2"] <= 1
+    assert {"accuracy", "step"} <= set(answer)
+    assert (tmp_path / "f.png").stat().st_size > 0
+    assert json.loads(grokode("logits", run, "--step", 0, "--json")[0])["step"] == 0
+
+
+def test_contour_draws(tmp_path):
+    answer = json.loads(
+        grokode("contour", "--size", 20, "--out", tmp_path / "c.png", "--json")[0]
+    )
+    assert 0 < answer["shortest_blowup_time"] < answer["longest_blowup_time"]
+    assert (tmp_path / "c.png").exists()
+
+
+def test_import_keeps_its_contract(tmp_path):
+    source = write_checkpoints(tmp_path / "p_5_dmlp_6_Quad_random_scale_0.1_decay_0")
+    answer = json.loads(grokode("import", source, "--out", tmp_path / "run", "--json")[0])
+    assert answer == {
+        "p": 5,
+        "neurons": 6,
+        "activation": "quadratic",
+        "optimizer": "sgd",
+        "steps": [1, 11],
+    }
+
+
+def test_every_command_has_help():
+    out, _ = grokode("--help")
+    for command in ("demo", "train", "import", "winners", "logits", "contour"):
+        assert command in out
+        assert "--json" in grokode(command, "--help")[0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "match"),
+    [
+        (["--p", 6], "p must be odd"),
+        (["--p", 1], "at least 3"),
+        (["--neurons", 0], "neurons"),
+        (["--lr", "-1"], "learning_rate"),
+        (["--lr", "nan"], "learning_rate"),
+        (["--fraction", 1.5], "train_fraction"),
+        (["--device", "tpu"], "device"),
+        (["--steps", "-5"], "steps"),
+    ],
+)
+def test_bad_numbers_are_named(tmp_path, flags, match):
+    refused("train", *flags, "--out", tmp_path / "run", match=match)
+    assert not (tmp_path / "run").exists()
+
+
+def test_existing_output_is_never_overwritten(run, tmp_path):
+    before = sorted((p, p.stat().st_mtime_ns) for p in run.rglob("*") if p.is_file())
+    refused("train", *TINY, "--out", run, match=str(run))
+    source = write_checkpoints(tmp_path / "p_5_dmlp_6_Quad_random_scale_0.1_decay_0")
+    refused("import", source, "--out", run, match=str(run))
+    refused("demo", "--out", run, match=str(run))
+    after = sorted((p, p.stat().st_mtime_ns) for p in run.rglob("*") if p.is_file())
+    assert after == before
+
+
+def test_what_is_no_run_is_named(tmp_path):
+    refused("winners", tmp_path / "nowhere", match="nowhere")
+    (tmp_path / "empty").mkdir()
+    refused("logits", tmp_path / "empty", match="empty")
+    refused("import", tmp_path / "empty", "--out", tmp_path / "run", match="empty")
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_checkpoints_are_refused(tmp_path):
+    name = "p_{}_dmlp_6_Quad_random_scale_0.1_decay_0"
+    nan = write_checkpoints(tmp_path / name.format(5), theta=np.full((6, 5), np.nan))
+    refused("import", nan, "--out", tmp_path / "run", match="NaN")
+    even = write_checkpoints(tmp_path / name.format(6), p=6)
+    refused("import", even, "--out", tmp_path / "run", match="odd")
+    shape = write_checkpoints(tmp_path / name.format(7), p=7, theta=np.ones((6, 5)))
+    refused("import", shape, "--out", tmp_path / "run", match="shape")
+    assert not (tmp_path / "run").exists()
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path):
+    class Payload:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "executed"),))
+
+    source = write_checkpoints(tmp_path / "p_5_dmlp_6_Quad_random_scale_0.1_decay_0")
+    torch.save({"model": Payload()}, source / "0.pth")
+    refused("import", source, "--out", tmp_path / "run", match="0.pth")
+    assert not (tmp_path / "executed").exists()
+    assert not (tmp_path / "run").exists()
+
+
+def test_divergence_names_the_step_and_keeps_the_run(tmp_path):
+    flags = [*TINY, "--lr", 1e6, "--scale", 1, "--checkpoint-every", 1, "--out", tmp_path / "run"]
+    refused("train", *flags, match="step")
+    assert "blowup_time" in grokode("winners", tmp_path / "run")[0]

@@ -1,0 +1,73 @@
+"""The rules of the house: who may import whom, and that the papers match the package."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import grokode
+
+ROOT = Path(__file__).parent.parent
+
+FORBIDDEN = {
+    "theory": ("torch", "grokode.nets", "grokode.compare", "grokode.cli"),
+    "nets": ("grokode.compare", "grokode.cli"),
+    "compare": ("grokode.cli", "grokode.console"),
+}
+FLOORS = [
+    {"fourier"},
+    {"flow", "exact", "solvers", "mechanism"},
+    {"predictors", "neuron_flow", "moment_flow", "lottery"},
+]
+
+
+def imported_modules(path):
+    """Every module that a file names in an import, at any depth."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("wing", FORBIDDEN)
+def test_wings_import_only_what_is_below_them(wing):
+    files = list((ROOT / wing).rglob("*.py"))
+    assert files
+    for path in files:
+        for module in imported_modules(path):
+            assert not module.startswith(FORBIDDEN[wing]), f"{path.name} imports {module}"
+            if wing == "nets" and module.startswith("grokode.theory"):
+                assert module.startswith("grokode.theory.fourier") or module == "grokode.theory"
+
+
+def test_floors_of_theory():
+    for height, floor in enumerate(FLOORS):
+        above = {f"grokode.theory.{name}" for names in FLOORS[height + 1 :] for name in names}
+        for name in floor:
+            used = set(imported_modules(ROOT / "theory" / f"{name}.py"))
+            assert not used & above, f"{name} imports {used & above}"
+
+
+def test_theory_loads_without_torch():
+    code = "import sys, grokode.theory; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys, grokode.cli; "
+        "heavy = {'torch', 'numba', 'xarray', 'matplotlib', 'scipy', 'sympy', 'zarr'}; "
+        "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_changelog_and_citation_name_this_version():
+    version = re.escape(grokode.__version__)
+    assert re.search(rf"^## {version}$", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert re.search(rf"^version: {version}$", (ROOT / "CITATION.cff").read_text(), re.M)

@@ -1,0 +1,110 @@
+"""Predictors: what becomes of an initial spectrum under a training rule, from crude to fine.
+
+A predictor names its one assumption. All of them score tickets, the lowest score of a neuron being
+its predicted winner; those that follow the training also predict the spectrum at any step.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+
+from grokode.theory import fourier
+from grokode.theory.exact import blowup_time
+from grokode.theory.rule import TrainingRule
+from grokode.theory.solvers import simulate
+
+__all__ = ["PREDICTORS", "Predictor", "get_predictor"]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """One rung of the ladder.
+
+    Parameters
+    ----------
+    name : str
+    assumption : str
+        What has to hold for the prediction to be right, in one sentence.
+    scores : function (initial spectrum, rule) -> DataArray (..., neuron, frequency)
+        The ticket with the lowest score is the neuron's predicted winner.
+    predict : function (initial spectrum, rule, steps) -> spectrum (step, ...), or None
+        None where the rule gives ranks only.
+    """
+
+    name: str
+    assumption: str
+    scores: Callable[[xr.Dataset, TrainingRule], xr.DataArray]
+    predict: Callable[[xr.Dataset, TrainingRule, ArrayLike], xr.Dataset] | None = None
+
+    def winners(self, initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+        """Predicted winning frequency of every neuron, (..., neuron)."""
+        scores = self.scores(initial, rule)
+        return scores.idxmin("frequency").astype(int).rename("winner")
+
+
+def get_predictor(name: str) -> Predictor:
+    """The predictor of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is none, listing those there are.
+
+    Examples
+    --------
+    >>> get_predictor("blowup_time").assumption[:25]
+    'Tickets follow the four-v'
+    """
+    if name not in PREDICTORS:
+        raise ValueError(f"predictor must be one of {', '.join(PREDICTORS)}, got {name!r}")
+    return PREDICTORS[name]
+
+
+def _misalignment_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+    return abs(fourier.misalignment(initial))
+
+
+def _blowup_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+    times: xr.DataArray = blowup_time(initial.theta_hat, initial.xi_hat, rule.p)
+    return times
+
+
+def _ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr.Dataset:
+    """The four-variable flow at SGD steps after the initial state; NaN after a blow-up."""
+    if (rule.optimizer, rule.activation) != ("sgd", "quadratic"):
+        raise ValueError(
+            "ticket_flow needs the quadratic activation and SGD, got "
+            f"{rule.activation} and {rule.optimizer}; use winners, which only ranks tickets"
+        )
+    asked = np.asarray(steps)
+    path = simulate(initial, asked * rule.time_per_step, check=False)
+    return path.rename(time="step").assign_coords(step=("step", asked, {"long_name": "step"}))
+
+
+PREDICTORS: dict[str, Predictor] = {
+    predictor.name: predictor
+    for predictor in (
+        Predictor(
+            "misalignment",
+            "All tickets of a neuron start at equal magnitude, so the best aligned is the first "
+            "to diverge (arXiv:2602.16849, corollary in section 4).",
+            _misalignment_scores,
+        ),
+        Predictor(
+            "blowup_time",
+            "Tickets follow the four-variable flow until the first of a neuron diverges, which "
+            "ends the race (quadratic activation, SGD, softmax near 1/p).",
+            _blowup_scores,
+        ),
+        Predictor(
+            "ticket_flow",
+            "Tickets follow the four-variable flow at every step (quadratic activation, SGD, "
+            "softmax near 1/p).",
+            _blowup_scores,
+            _ticket_flow,
+        ),
+    )
+}
