@@ -359,7 +359,7 @@ def _logits_json(fit: Any) -> dict[str, Any]:
 def _training_json(run: Any) -> dict[str, Any]:
     last = run.metrics.isel(step=-1)
     steps = int(last.step)
-    seconds = run.seconds
+    seconds = run.attrs["seconds"]
     return {
         "steps": steps,
         "seconds": seconds,

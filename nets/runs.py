@@ -56,16 +56,29 @@ class Run:
     @property
     def weights(self) -> xr.Dataset:
         """Weights per checkpoint: ``theta (step, neuron, x)``, ``xi (step, neuron, output)``."""
-        stored = self._open("weights").isel(step=slice(self._manifest["checkpoints"]))
+        layers = self._open("weights").isel(step=slice(len(self._manifest["steps"])))
         p = self.config.p
-        return stored.assign_coords(
-            neuron=np.arange(self.config.neurons), x=np.arange(p), output=np.arange(p)
-        ).assign_attrs(self.attrs | {"p": p})
+        theta, xi = (layers.isel(layer=layer) for layer in (0, 1))
+        return xr.Dataset(
+            {"theta": theta.rename(residue="x"), "xi": xi.rename(residue="output")},
+            coords={
+                "step": self._manifest["steps"],
+                "neuron": np.arange(self.config.neurons),
+                "x": np.arange(p),
+                "output": np.arange(p),
+            },
+            attrs=self.attrs | {"p": p},
+        )
 
     @property
     def metrics(self) -> xr.Dataset:
         """Loss (mean cross-entropy, nats) and accuracy over the logged steps, train and test."""
-        return self._open("metrics").isel(step=slice(self._manifest["logged"]))
+        rows = self._open("metrics").isel(step=slice(self._manifest["logged"])).values
+        steps, *columns = rows.T
+        return xr.Dataset(
+            {name: ("step", column) for name, column in zip(_METRICS, columns, strict=True)},
+            coords={"step": steps.astype(np.int64)},
+        )
 
     @property
     def train_pairs(self) -> NDArray[np.int64]:
@@ -97,14 +110,14 @@ class Run:
             f"training loss {float(last.train_loss):.4g}"
         )
 
-    def _open(self, group: str) -> xr.Dataset:
+    def _open(self, name: str) -> xr.DataArray:
         try:
             return xr.open_zarr(
-                self.path / "arrays.zarr", group=group, chunks=None, consolidated=False
-            )
+                self.path / "arrays.zarr", group=name, chunks=None, consolidated=False
+            )[name]
         except (OSError, KeyError, ValueError) as error:
             raise ValueError(
-                f"{self.path}/arrays.zarr is damaged at {group!r} ({error}); restore it from a copy"
+                f"{self.path}/arrays.zarr is damaged at {name!r} ({error}); restore it from a copy"
             ) from error
 
     def _pairs(self, name: str) -> NDArray[np.int64]:
@@ -172,17 +185,17 @@ class RunWriter:
             "format": 1,
             "config": config.to_dict(),
             "attrs": dict(attrs) | _versions(),
-            "checkpoints": 0,
+            "steps": [],
             "logged": 0,
         }
 
     def reopen(self, config: TrainingConfig) -> None:
         """Go on with an existing run, cutting off what a killed writer left unfinished."""
         self.manifest = _read_manifest(self.path) | {"config": config.to_dict()}
-        for group, count in (("weights", "checkpoints"), ("metrics", "logged")):
-            for _, array in zarr.open_group(self.path / "arrays.zarr", path=group).arrays():
-                if array.shape:
-                    array.resize((self.manifest[count], *array.shape[1:]))
+        complete = {"weights": len(self.manifest["steps"]), "metrics": self.manifest["logged"]}
+        for name, count in complete.items():
+            array = zarr.open_array(self.path / "arrays.zarr", path=f"{name}/{name}")
+            array.resize((count, *array.shape[1:]))
 
     def append(
         self,
@@ -194,21 +207,15 @@ class RunWriter:
         seconds: float,
     ) -> None:
         """Add checkpoints (step, neuron, p) and logged metrics, then make both visible at once."""
-        weights = xr.Dataset(
-            {
-                "theta": (("step", "neuron", "x"), theta),
-                "xi": (("step", "neuron", "output"), xi),
-            },
-            coords={"step": list(steps)},
+        layers = xr.DataArray(
+            np.stack([theta, xi], axis=1), dims=("step", "layer", "neuron", "residue")
         )
-        self._extend("weights", weights, self.manifest["checkpoints"], chunk=1)
+        self._extend("weights", layers, bool(self.manifest["steps"]), chunk=1)
         if metrics:
-            logged = xr.Dataset(
-                {name: ("step", [row[name] for row in metrics]) for name in _METRICS},
-                coords={"step": [row["step"] for row in metrics]},
-            )
-            self._extend("metrics", logged, self.manifest["logged"], chunk=4096)
-        self.manifest["checkpoints"] += len(steps)
+            rows = [[row[name] for name in ("step", *_METRICS)] for row in metrics]
+            table = xr.DataArray(np.asarray(rows, dtype=np.float64), dims=("step", "quantity"))
+            self._extend("metrics", table, bool(self.manifest["logged"]), chunk=4096)
+        self.manifest["steps"] += [int(step) for step in steps]
         self.manifest["logged"] += len(metrics)
         self.manifest["attrs"]["seconds"] = seconds
         state_file = f"state-{steps[-1]}.pth"
@@ -225,15 +232,15 @@ class RunWriter:
         loaded: dict[str, Any] = torch.load(self.path / self.manifest["state"], weights_only=True)
         return loaded
 
-    def _extend(self, group: str, data: xr.Dataset, written: int, chunk: int) -> None:
+    def _extend(self, name: str, rows: xr.DataArray, exists: bool, chunk: int) -> None:
+        """Append rows to one array; one array grows at once, so no reader sees two lengths."""
         store = self.path / "arrays.zarr"
-        if written:
-            data.to_zarr(store, group=group, append_dim="step", consolidated=False)
+        data = rows.to_dataset(name=name)
+        if exists:
+            data.to_zarr(store, group=name, append_dim="step", consolidated=False)
             return
-        encoding = {
-            name: {"chunks": (chunk, *values.shape[1:])} for name, values in data.variables.items()
-        }
-        data.to_zarr(store, group=group, mode="w", consolidated=False, encoding=encoding)
+        encoding = {name: {"chunks": (chunk, *rows.shape[1:])}}
+        data.to_zarr(store, group=name, mode="w", consolidated=False, encoding=encoding)
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
@@ -248,7 +255,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(file.read_text())
         if manifest["format"] != 1:
             raise ValueError(f"format {manifest['format']} is unknown")
-        if manifest["checkpoints"] < 1:
+        if not manifest["steps"]:
             raise ValueError("it has no checkpoint")
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{file} is damaged ({error}); restore it from a copy") from error

@@ -1,5 +1,7 @@
 """The command line as a user calls it: tables, JSON, exit codes, one-line errors."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -9,37 +11,50 @@ import numpy as np
 import pytest
 import torch
 
+from grokode.cli import main
 from grokode.theory import fourier
 
 
-def grokode(*arguments, expect=0):
-    """Run the command as a user would; return (stdout, stderr)."""
-    done = subprocess.run(
-        [sys.executable, "-m", "grokode", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"COLUMNS": "100", "NO_COLOR": "1", "MPLBACKEND": "Agg"},
-        check=False,
-    )
-    assert done.returncode == expect, done.stderr + done.stdout
-    return done.stdout, done.stderr
+@pytest.fixture(scope="module")
+def grokode():
+    """Call the command line in this process as a user would; returns (stdout, stderr)."""
+
+    def call(*arguments, expect=0):
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            patch.setattr(sys, "argv", ["grokode", *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        assert (ended.value.code or 0) == expect, out.getvalue() + err.getvalue()
+        return out.getvalue(), err.getvalue()
+
+    return call
 
 
-def refused(*arguments, match):
+@pytest.fixture(scope="module")
+def refused(grokode):
     """The command fails with exit code 2 and exactly one line that says why."""
-    out, err = grokode(*arguments, expect=2)
-    assert out == ""
-    lines = err.strip().splitlines()
-    assert len(lines) == 1, err
-    assert lines[0].startswith("error: ")
-    assert match in lines[0]
+
+    def call(*arguments, match):
+        out, err = grokode(*arguments, expect=2)
+        assert out == ""
+        lines = err.strip().splitlines()
+        assert len(lines) == 1, err
+        assert lines[0].startswith("error: ")
+        assert match in lines[0]
+
+    return call
 
 
 TINY = ["--p", 5, "--neurons", 6, "--steps", 40, "--checkpoint-every", 20, "--log-every", 10]
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(grokode, tmp_path_factory):
     path = tmp_path_factory.mktemp("cli") / "run"
     grokode("train", *TINY, "--out", path)
     return path
@@ -88,7 +103,7 @@ def write_checkpoints(folder, p=5, neurons=6, *, theta=None):
     return folder
 
 
-def test_train_reports_what_it_did(tmp_path):
+def test_train_reports_what_it_did(grokode, tmp_path):
     out, _ = grokode("train", *TINY, "--out", tmp_path / "run", "--json")
     summary = json.loads(out)
     assert summary["steps"] == 40
@@ -96,7 +111,7 @@ def test_train_reports_what_it_did(tmp_path):
     assert set(summary) >= {"seconds", "ms_per_step", "train_accuracy", "test_accuracy"}
 
 
-def test_winners_keeps_its_contract(run):
+def test_winners_keeps_its_contract(grokode, run):
     answer = json.loads(grokode("winners", run, "--json")[0])
     assert (answer["p"], answer["neurons"], answer["chance"]) == (5, 6, 0.5)
     for rule in ("misalignment", "blowup_time"):
@@ -104,7 +119,7 @@ def test_winners_keeps_its_contract(run):
     assert "blowup_time" in grokode("winners", run)[0]
 
 
-def test_logits_keeps_its_contract(run, tmp_path):
+def test_logits_keeps_its_contract(grokode, run, tmp_path):
     answer = json.loads(grokode("logits", run, "--json", "--figure", tmp_path / "f.png")[0])
     assert answer["proposition_1"]["r2"] <= 1
     assert {"accuracy", "step"} <= set(answer)
@@ -112,15 +127,13 @@ def test_logits_keeps_its_contract(run, tmp_path):
     assert json.loads(grokode("logits", run, "--step", 0, "--json")[0])["step"] == 0
 
 
-def test_contour_draws(tmp_path):
-    answer = json.loads(
-        grokode("contour", "--size", 20, "--out", tmp_path / "c.png", "--json")[0]
-    )
+def test_contour_draws(grokode, tmp_path):
+    answer = json.loads(grokode("contour", "--size", 20, "--out", tmp_path / "c.png", "--json")[0])
     assert 0 < answer["shortest_blowup_time"] < answer["longest_blowup_time"]
     assert (tmp_path / "c.png").exists()
 
 
-def test_import_keeps_its_contract(tmp_path):
+def test_import_keeps_its_contract(grokode, tmp_path):
     source = write_checkpoints(tmp_path / "p_5_dmlp_6_Quad_random_scale_0.1_decay_0")
     answer = json.loads(grokode("import", source, "--out", tmp_path / "run", "--json")[0])
     assert answer == {
@@ -132,7 +145,7 @@ def test_import_keeps_its_contract(tmp_path):
     }
 
 
-def test_every_command_has_help():
+def test_every_command_has_help(grokode):
     out, _ = grokode("--help")
     for command in ("demo", "train", "import", "winners", "logits", "contour"):
         assert command in out
@@ -152,12 +165,12 @@ def test_every_command_has_help():
         (["--steps", "-5"], "steps"),
     ],
 )
-def test_bad_numbers_are_named(tmp_path, flags, match):
+def test_bad_numbers_are_named(refused, tmp_path, flags, match):
     refused("train", *flags, "--out", tmp_path / "run", match=match)
     assert not (tmp_path / "run").exists()
 
 
-def test_existing_output_is_never_overwritten(run, tmp_path):
+def test_existing_output_is_never_overwritten(refused, run, tmp_path):
     before = sorted((p, p.stat().st_mtime_ns) for p in run.rglob("*") if p.is_file())
     refused("train", *TINY, "--out", run, match=str(run))
     source = write_checkpoints(tmp_path / "p_5_dmlp_6_Quad_random_scale_0.1_decay_0")
@@ -167,7 +180,7 @@ def test_existing_output_is_never_overwritten(run, tmp_path):
     assert after == before
 
 
-def test_what_is_no_run_is_named(tmp_path):
+def test_what_is_no_run_is_named(refused, tmp_path):
     refused("winners", tmp_path / "nowhere", match="nowhere")
     (tmp_path / "empty").mkdir()
     refused("logits", tmp_path / "empty", match="empty")
@@ -175,7 +188,7 @@ def test_what_is_no_run_is_named(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_damaged_checkpoints_are_refused(tmp_path):
+def test_damaged_checkpoints_are_refused(refused, tmp_path):
     name = "p_{}_dmlp_6_Quad_random_scale_0.1_decay_0"
     nan = write_checkpoints(tmp_path / name.format(5), theta=np.full((6, 5), np.nan))
     refused("import", nan, "--out", tmp_path / "run", match="NaN")
@@ -186,7 +199,7 @@ def test_damaged_checkpoints_are_refused(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_code_in_a_checkpoint_is_not_run(tmp_path):
+def test_code_in_a_checkpoint_is_not_run(refused, tmp_path):
     class Payload:
         def __reduce__(self):
             return (os.mkdir, (str(tmp_path / "executed"),))
@@ -198,7 +211,18 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_divergence_names_the_step_and_keeps_the_run(tmp_path):
+def test_divergence_names_the_step_and_keeps_the_run(grokode, refused, tmp_path):
     flags = [*TINY, "--lr", 1e6, "--scale", 1, "--checkpoint-every", 1, "--out", tmp_path / "run"]
     refused("train", *flags, match="step")
     assert "blowup_time" in grokode("winners", tmp_path / "run")[0]
+
+
+def test_the_installed_command_answers():
+    done = subprocess.run(
+        [sys.executable, "-m", "grokode", "winners", "nowhere"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == ("error: nowhere is no directory; give a run made by train or import\n")

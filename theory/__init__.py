@@ -1,8 +1,9 @@
-"""What the equations say: Fourier coordinates, flows, closed forms, solvers, predictors (no torch)."""
+"""What the equations say: coordinates, flows, closed forms, solvers, predictors; no torch."""
 
 from grokode.theory import flow, fourier
-from grokode.theory.exact import blowup_time
+from grokode.theory.exact import blowup_time, evolve, turning_point
 from grokode.theory.fourier import misalignment, spectrum, weights
+from grokode.theory.lottery import contour, dominance_scaling, dominance_times
 from grokode.theory.mechanism import proposition_1
 from grokode.theory.predictors import PREDICTORS, get_predictor
 from grokode.theory.rule import TrainingRule
@@ -12,6 +13,10 @@ __all__ = [
     "PREDICTORS",
     "TrainingRule",
     "blowup_time",
+    "contour",
+    "dominance_scaling",
+    "dominance_times",
+    "evolve",
     "flow",
     "fourier",
     "get_predictor",
@@ -19,5 +24,6 @@ __all__ = [
     "proposition_1",
     "simulate",
     "spectrum",
+    "turning_point",
     "weights",
 ]

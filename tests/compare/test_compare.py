@@ -15,9 +15,9 @@ def test_winners_agree_with_a_count_by_hand(small_run):
     initial, final = spectra.isel(step=0), spectra.isel(step=-1)
     by_hand = 1 + np.abs(final.xi_hat.values).argmax(-1)
     np.testing.assert_array_equal(found.observed, by_hand)
-    least = 1 + np.abs(
-        np.angle(initial.theta_hat.values**2 * initial.xi_hat.values.conj())
-    ).argmin(-1)
+    least = 1 + np.abs(np.angle(initial.theta_hat.values**2 * initial.xi_hat.values.conj())).argmin(
+        -1
+    )
     np.testing.assert_array_equal(found.predicted.sel(rule="misalignment"), least)
     assert float(found.accuracy.sel(rule="misalignment")) == (by_hand == least).mean()
     assert found.attrs["chance"] == 1 / 3

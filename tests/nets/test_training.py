@@ -1,0 +1,270 @@
+"""Training: gradients against autograd, steps against torch.optim, and what a kill leaves."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from grokode import nets
+from grokode.nets import mlp, tasks
+from grokode.nets.config import TrainingConfig
+from grokode.theory import fourier
+
+SMALL = TrainingConfig(
+    p=7, neurons=6, dtype="float64", steps=60, checkpoint_every=20, log_every=10, scale=0.5
+)
+
+
+def plain_loss(theta, xi, pairs, p, activation):
+    """The network as written in the papers, over ordered pairs, for autograd."""
+    x, y = torch.tensor(pairs).T
+    z = theta[:, x] + theta[:, y]
+    hidden = {"quadratic": z**2, "relu": torch.relu(z)}[activation]
+    return torch.nn.functional.cross_entropy(hidden.T @ xi, (x + y) % p)
+
+
+@pytest.mark.parametrize("activation", ["quadratic", "relu"])
+@pytest.mark.parametrize("fraction", [1.0, 0.6])
+def test_gradient_agrees_with_autograd(activation, fraction):
+    p = 11
+    pairs, _ = nets.split_pairs(p, fraction, seed=2)
+    theta, xi = torch.randn(2, 9, p, dtype=torch.float64, generator=torch.manual_seed(0))
+    theta.requires_grad_()
+    xi.requires_grad_()
+    loss = plain_loss(theta, xi, pairs, p, activation)
+    loss.backward()
+    batch = mlp.Batch.of(pairs, p, torch.float64, "cpu")
+    with torch.no_grad():
+        gradient = mlp.Gradient(batch, activation, theta)
+        value = gradient(theta, xi)
+    # Sums of a hundred terms of order one in float64.
+    assert value == pytest.approx(float(loss.detach()), rel=1e-13)
+    for ours, autograd in ((gradient.theta, theta.grad), (gradient.xi, xi.grad)):
+        torch.testing.assert_close(ours, autograd, rtol=0, atol=1e-12 * float(autograd.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "settings"),
+    [
+        ("sgd", {"learning_rate": 0.3, "momentum": 0.5, "weight_decay": 0.01}),
+        ("adamw", {"learning_rate": 0.01, "weight_decay": 2.0}),
+    ],
+)
+def test_training_is_that_of_a_plain_loop(tmp_path, optimizer, settings):
+    config = dataclasses.replace(SMALL, optimizer=optimizer, train_fraction=0.7, **settings)
+    run = nets.train(config, tmp_path / "run")
+    first = run.weights.isel(step=0)
+    weights = [torch.tensor(w.values, requires_grad=True) for w in (first.theta, first.xi)]
+    if optimizer == "sgd":
+        loop = torch.optim.SGD(weights, lr=0.3, momentum=0.5, weight_decay=0.01)
+    else:
+        loop = torch.optim.AdamW(weights, lr=0.01, betas=(0.9, 0.98), weight_decay=2.0)
+    for step in range(config.steps):
+        loop.zero_grad()
+        loss = plain_loss(*weights, run.train_pairs, 7, "quadratic")
+        if step % 10 == 0:
+            logged = float(run.metrics.train_loss.sel(step=step))
+            assert logged == pytest.approx(float(loss.detach()), rel=1e-9)
+        loss.backward()
+        loop.step()
+    last = run.weights.isel(step=-1)
+    assert int(last.step) == 60
+    # Rounding, amplified over sixty steps.
+    np.testing.assert_allclose(last.theta, weights[0].detach(), rtol=1e-8, atol=1e-10)
+    np.testing.assert_allclose(last.xi, weights[1].detach(), rtol=1e-8, atol=1e-10)
+
+
+def test_logits_are_the_sum_over_neurons():
+    rng = np.random.default_rng(0)
+    theta, xi = rng.normal(size=(2, 3, 5))
+    out = nets.logits(theta, xi, "relu").reshape(5, 5, 5)
+    by_hand = sum(max(theta[m, 2] + theta[m, 4], 0) * xi[m, 1] for m in range(3))
+    assert out[2, 4, 1] == pytest.approx(by_hand, rel=1e-14)
+
+
+@pytest.mark.parametrize("draw", [nets.gaussian, nets.equal_magnitude, nets.single_frequency])
+def test_a_network_starts_from_the_given_spectrum(tmp_path, draw):
+    initial = draw(7, 6, 0.3, 5)
+    run = nets.train(SMALL, tmp_path / "run", initial=initial)
+    back = run.spectra().isel(step=0)
+    np.testing.assert_allclose(back.theta_hat, initial.theta_hat, atol=1e-14)
+    np.testing.assert_allclose(back.xi_hat, initial.xi_hat, atol=1e-14)
+
+
+def test_initialisations_are_what_they_say():
+    s = nets.gaussian(23, 4000, 0.1, seed=0)
+    weights = fourier.weights(s)
+    # Standard error of a standard deviation over 92,000 draws is 0.25%.
+    assert float(weights.theta.std()) == pytest.approx(0.1 / np.sqrt(23), rel=0.01)
+    equal = nets.equal_magnitude(9, 50, 0.02, seed=0)
+    np.testing.assert_allclose(fourier.beta(equal), 0.02, rtol=1e-12)
+    single = fourier.alpha(nets.single_frequency(9, 50, 0.02, seed=0))
+    np.testing.assert_allclose(np.sort(single, axis=-1)[:, -1], 0.02, rtol=1e-12)
+    assert float(np.sort(single, axis=-1)[:, :-1].max()) < 1e-15
+    assert len(np.unique(single.argmax("frequency"))) == 4
+
+
+def test_single_frequency_neurons_keep_their_frequency(tmp_path):
+    """On all pairs the gradient of a quadratic neuron stays within its frequency at first order."""
+    config = dataclasses.replace(SMALL, initial="single_frequency", scale=0.02)
+    run = nets.train(config, tmp_path / "run")
+    final = fourier.alpha(run.spectra().isel(step=-1))
+    largest = np.sort(final, axis=-1)
+    assert (largest[:, -2] < 1e-3 * largest[:, -1]).all()
+
+
+def test_split_is_a_partition_and_seeded():
+    train, test = nets.split_pairs(23, 0.75, seed=3)
+    assert (len(train), len(test)) == (396, 133)
+    together = {tuple(pair) for pair in np.concatenate([train, test])}
+    assert len(together) == 529
+    np.testing.assert_array_equal(nets.split_pairs(23, 0.75, seed=3)[0], train)
+    assert (nets.split_pairs(23, 0.75, seed=4)[0] != train).any()
+
+
+def test_same_seed_same_bits(tmp_path):
+    runs = [nets.train(SMALL, tmp_path / name) for name in "ab"]
+    a, b = (run.weights.theta.values for run in runs)
+    np.testing.assert_array_equal(a, b)
+    other = nets.train(dataclasses.replace(SMALL, seed=1), tmp_path / "c")
+    assert (other.weights.theta.values != a).any()
+
+
+def test_resume_goes_on_to_the_same_bits(tmp_path):
+    for optimizer, rate in (("sgd", 0.1), ("adamw", 0.01)):
+        config = dataclasses.replace(
+            SMALL, optimizer=optimizer, learning_rate=rate, momentum=0.9, train_fraction=0.8
+        )
+        whole = nets.train(config, tmp_path / f"whole-{optimizer}")
+        short = dataclasses.replace(config, steps=20)
+        nets.train(short, tmp_path / f"part-{optimizer}")
+        part = nets.train(config, tmp_path / f"part-{optimizer}", resume=True)
+        np.testing.assert_array_equal(part.weights.theta, whole.weights.theta)
+        np.testing.assert_array_equal(part.weights.xi, whole.weights.xi)
+        np.testing.assert_array_equal(part.metrics.step, whole.metrics.step)
+        np.testing.assert_array_equal(part.metrics.train_loss, whole.metrics.train_loss)
+
+
+KILLED = """
+import dataclasses, sys
+from grokode import nets
+config = nets.TrainingConfig(**{fields!r})
+nets.train(config, sys.argv[1], resume=True)
+"""
+
+
+def test_a_killed_training_loses_nothing_finished(tmp_path):
+    """kill -9 at several moments, resumed each time, against one that was left alone."""
+    config = dataclasses.replace(SMALL, steps=400, checkpoint_every=2, log_every=2)
+    whole = nets.train(config, tmp_path / "whole")
+    path, code = tmp_path / "killed", KILLED.format(fields=config.to_dict())
+    # Started once, then resumed: the directory must exist to be resumed.
+    nets.train(dataclasses.replace(config, steps=2), path)
+    seen = 0
+    for kill in range(3):
+        child = subprocess.Popen([sys.executable, "-c", code, str(path)])
+        until = time.monotonic() + 60
+        while nets.open_run(path).weights.sizes["step"] < seen + 10 + kill:
+            assert time.monotonic() < until
+            assert child.poll() is None, "the training ended before it could be killed"
+            time.sleep(0.005)
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        run = nets.open_run(path)
+        seen = run.weights.sizes["step"]
+        np.testing.assert_array_equal(run.weights.theta, whole.weights.theta.isel(step=slice(seen)))
+    finished = nets.train(config, path, resume=True)
+    np.testing.assert_array_equal(finished.weights.theta, whole.weights.theta)
+    np.testing.assert_array_equal(finished.metrics.train_loss, whole.metrics.train_loss)
+
+
+def test_a_second_writer_is_refused(tmp_path):
+    refusals = []
+
+    def try_to_write(step, loss, accuracy):
+        with pytest.raises(ValueError, match="being written") as caught:
+            nets.train(SMALL, tmp_path / "run", resume=True)
+        refusals.append(caught)
+        # A reader is welcome meanwhile.
+        assert nets.open_run(tmp_path / "run").weights.sizes["step"] >= 1
+
+    nets.train(SMALL, tmp_path / "run", on_step=try_to_write)
+    assert len(refusals) == 6
+
+
+def test_stop_loss_and_metrics(tmp_path):
+    config = dataclasses.replace(SMALL, steps=5000, learning_rate=0.5, stop_loss=1.0)
+    run = nets.train(config, tmp_path / "run")
+    losses = run.metrics.train_loss.values
+    assert losses[-1] < 1.0 <= losses[-2]
+    assert int(run.weights.step[-1]) == int(run.metrics.step[-1]) < 5000
+    # Without held-out pairs there is no test loss to report.
+    assert np.isnan(run.metrics.test_loss).all()
+    assert len(run.test_pairs) == 0
+
+
+def test_divergence_names_the_step_and_keeps_checkpoints(tmp_path):
+    config = dataclasses.replace(SMALL, learning_rate=1e8, scale=3.0, checkpoint_every=1)
+    with pytest.raises(nets.DivergedError, match=r"at step \d+ with learning_rate 1"):
+        nets.train(config, tmp_path / "run")
+    kept = nets.open_run(tmp_path / "run").weights
+    assert kept.sizes["step"] >= 1
+    assert np.isfinite(kept.isel(step=0).theta).all()
+
+
+def test_refusals_leave_nothing_behind(tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(ValueError, match="shape"):
+        nets.train(SMALL, out, initial=nets.gaussian(5, 6, 0.1, 0))
+    with pytest.raises(ValueError, match=r"lie in 0\.\.6"):
+        nets.train(SMALL, out, train_pairs=[(0, 7)])
+    assert not out.exists()
+    nets.train(SMALL, out)
+    with pytest.raises(FileExistsError, match="resume"):
+        nets.train(SMALL, out)
+    with pytest.raises(ValueError, match=r"learning_rate is 0\.1"):
+        nets.train(dataclasses.replace(SMALL, learning_rate=0.2), out, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"p": 8}, "p must be odd"),
+        ({"neurons": 0}, "neurons must be at least 1"),
+        ({"activation": "tanh"}, "activation must be one of"),
+        ({"optimizer": "lion"}, "optimizer must be one of"),
+        ({"learning_rate": float("nan")}, "learning_rate must be positive"),
+        ({"momentum": -0.1}, "momentum must be at least 0"),
+        ({"train_fraction": 0.0}, "train_fraction must be in"),
+        ({"dtype": "float16"}, "dtype must be one of"),
+    ],
+)
+def test_bad_configurations_are_named(change, match):
+    with pytest.raises(ValueError, match=match):
+        dataclasses.replace(SMALL, **change)
+
+
+def test_damaged_runs_are_named(tmp_path):
+    run = nets.train(SMALL, tmp_path / "run")
+    manifest = run.path / "run.json"
+    whole = manifest.read_text()
+    manifest.write_text(whole[:50])
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        nets.open_run(run.path)
+    manifest.write_text(whole)
+    (run.path / "arrays.zarr" / "weights" / "zarr.json").unlink()
+    with pytest.raises(ValueError, match="damaged at 'weights'"):
+        _ = nets.open_run(run.path).weights
+
+
+def test_pairs_are_checked():
+    with pytest.raises(ValueError, match="integers of shape"):
+        tasks.check_pairs([(0.5, 1)], 5)
+    with pytest.raises(ValueError, match="at least one pair"):
+        tasks.complement(np.empty((0, 2), dtype=int), 5)
