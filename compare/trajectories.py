@@ -12,7 +12,7 @@ from grokode.compare.observe import training_rule
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 from grokode.theory.exact import blowup_time
-from grokode.theory.predictors import PREDICTORS
+from grokode.theory.predictors import ticket_flow
 
 __all__ = ["parting_step", "trajectories", "trajectory_errors"]
 
@@ -41,15 +41,15 @@ def trajectories(run: Run) -> xr.Dataset:
     rule = training_rule(run)
     initial = network.isel(step=0, drop=True)
     elapsed = network.step.values - network.step.values[0]
-    theory = PREDICTORS["ticket_flow"].predict(initial, rule, elapsed)
+    theory = ticket_flow(initial, rule, elapsed)
     both = xr.concat(
         [theory.assign_coords(step=network.step)[list(network.data_vars)], network],
-        xr.IndexVariable("source", ["theory", "network"]),
+        "source",
         coords="minimal",
         compat="override",
         join="exact",
         combine_attrs="override",
-    )
+    ).assign_coords(source=["theory", "network"])
     return both.assign(
         train_loss=run.metrics.train_loss.load().reindex(step=network.step),
         initial_blowup_time=blowup_time(initial.theta_hat, initial.xi_hat, rule.p),
@@ -79,7 +79,8 @@ def trajectory_errors(pair: xr.Dataset) -> xr.Dataset:
     theory, network = (pair.sel(source=name, drop=True) for name in ("theory", "network"))
     beta = fourier.beta(theory)
     blown_up = beta.isnull()
-    gap = np.exp(1j * (fourier.misalignment(theory) - fourier.misalignment(network)))
+    turn = 1j * (fourier.misalignment(theory) - fourier.misalignment(network))
+    gap = abs(xr.apply_ufunc(lambda angle: np.angle(np.exp(angle)), turn))
     weight = fourier.alpha(network) ** 2 * fourier.beta(network)
     first = pair.initial_blowup_time.idxmin("frequency")
     # idxmax takes no NaN; where a ticket has blown up, the first to do so leads.
@@ -89,9 +90,7 @@ def trajectory_errors(pair: xr.Dataset) -> xr.Dataset:
         {
             "alpha_error": _relative_distance(fourier.alpha(theory), fourier.alpha(network)),
             "beta_error": _relative_distance(beta, fourier.beta(network)),
-            "misalignment_error": abs(xr.apply_ufunc(np.angle, gap))
-            .weighted(weight.where(~blown_up, 0))
-            .mean(tickets),
+            "misalignment_error": gap.weighted(weight.where(~blown_up, 0)).mean(tickets),
             "leader_agreement": (leads == fourier.leading_frequency(network)).mean("neuron"),
             "blown_up": blown_up.mean(tickets),
             "loss_drop": 1 - pair.train_loss / np.log(pair.attrs["p"]),
@@ -116,4 +115,4 @@ def parting_step(errors: xr.Dataset, tolerance: float) -> int | None:
 def _relative_distance(theory: xr.DataArray, network: xr.DataArray) -> xr.DataArray:
     tickets = ("neuron", "frequency")
     distance = ((theory - network) ** 2).sum(tickets, skipna=False)
-    return np.sqrt(distance / (network**2).sum(tickets))
+    return (distance / (network**2).sum(tickets)) ** 0.5

@@ -42,10 +42,10 @@ def winners(run: Run, rules: Sequence[str] = ("misalignment", "blowup_time")) ->
     rule = training_rule(run)
     predicted = xr.concat(
         [get_predictor(name).winners(initial, rule) for name in rules],
-        xr.IndexVariable("rule", list(rules)),
+        "rule",
         coords="minimal",
         compat="override",
-    )
+    ).assign_coords(rule=list(rules))
     K = initial.sizes["frequency"]
     return xr.Dataset(
         {

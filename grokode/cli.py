@@ -129,7 +129,8 @@ def demo(
         )
     else:
         print_table(winners_table(comparison.winners))
-        print_table(errors_table(comparison.errors))
+        if comparison.errors is not None:
+            print_table(errors_table(comparison.errors))
         print_table(logits_table(comparison.logits))
         verdict = "holds" if comparison.holds_on_plateau else "does not hold"
         note(f"{comparison.partings()}\nTheory {verdict} here: {PLATEAU_CLAIM}.\nwrote {page}")

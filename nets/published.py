@@ -35,7 +35,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         If the file is missing, damaged, or needs code to load.
     """
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")  # type: ignore[no-any-return]
+        return torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; give a complete checkpoint directory") from None
     except pickle.UnpicklingError:
@@ -238,8 +238,9 @@ def _last_metrics(
     row: dict[str, float] = {"step": config.steps}
     for name, pairs in (("train", train), ("test", test)):
         batch = Batch.of(pairs, config.p, torch.float64, "cpu")
-        weights = (torch.tensor(w, dtype=torch.float64) for w in (theta, xi))
         row[f"{name}_loss"], row[f"{name}_accuracy"] = batch.loss_and_accuracy(
-            *weights, config.activation
+            torch.tensor(theta, dtype=torch.float64),
+            torch.tensor(xi, dtype=torch.float64),
+            config.activation,
         )
     return row

@@ -94,7 +94,8 @@ def train(
         else:
             writer.create(config, *pairs, {"device": device, "seconds": 0.0})
             batches = _batches(*pairs, config, device)
-            first = _metrics(0, *_on(device, theta, xi), batches, config)
+            start = _on(device, theta, xi)
+            first = _metrics(0, start[0], start[1], batches, config)
             writer.append([0], theta[None], xi[None], [first], {}, 0.0)
         _advance(Run(path), writer, config, device, on_step)
     return Run(path)
@@ -186,7 +187,7 @@ def _batches(
     train: NDArray[Any], test: NDArray[Any], config: TrainingConfig, device: str
 ) -> tuple[Batch, Batch]:
     dtype = getattr(torch, config.dtype)
-    return tuple(Batch.of(pairs, config.p, dtype, device) for pairs in (train, test))  # type: ignore[return-value]
+    return Batch.of(train, config.p, dtype, device), Batch.of(test, config.p, dtype, device)
 
 
 def _optimizer(config: TrainingConfig, *weights: Tensor) -> torch.optim.Optimizer:

@@ -238,7 +238,7 @@ def misalignment(spectrum: xr.Dataset) -> xr.DataArray:
     True
     """
     # Unit phasors: squaring a tiny theta_hat would underflow.
-    turn = np.exp(1j * (2 * phi(spectrum) - psi(spectrum)))
+    turn = xr.apply_ufunc(np.exp, 1j * (2 * phi(spectrum) - psi(spectrum)))
     return _angle(turn, "misalignment", "misalignment D = 2 phi - psi")
 
 

@@ -16,7 +16,7 @@ from grokode.theory.exact import blowup_time
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
 
-__all__ = ["PREDICTORS", "Predictor", "get_predictor"]
+__all__ = ["PREDICTORS", "Predictor", "get_predictor", "ticket_flow"]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,36 @@ def _blowup_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
     return times
 
 
-def _ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr.Dataset:
-    """The four-variable flow at SGD steps after the initial state; NaN after a blow-up."""
+def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr.Dataset:
+    """The four-variable flow at steps of SGD after the initial state.
+
+    Parameters
+    ----------
+    initial : Dataset
+        Spectrum (..., neuron, frequency).
+    rule : TrainingRule
+        SGD and the quadratic activation.
+    steps : array (step,)
+        Increasing, counted from the initial state.
+
+    Returns
+    -------
+    Dataset
+        Spectrum with dimension ``step`` in front; a ticket is NaN from its blow-up on.
+
+    Raises
+    ------
+    ValueError
+        For another optimiser or activation.
+
+    Examples
+    --------
+    >>> wave = 0.1 * np.cos(2 * np.pi * np.arange(5) / 5)[None]
+    >>> start = fourier.spectrum(2**0.5 * wave, wave)
+    >>> path = ticket_flow(start, TrainingRule(p=5, learning_rate=0.5), [0, 25])
+    >>> np.round(fourier.beta(path).sel(frequency=1).squeeze().values, 9).tolist()
+    [0.1, 0.2]
+    """
     if (rule.optimizer, rule.activation) != ("sgd", "quadratic"):
         raise ValueError(
             "ticket_flow needs the quadratic activation and SGD, got "
@@ -104,7 +132,7 @@ PREDICTORS: dict[str, Predictor] = {
             "Tickets follow the four-variable flow at every step (quadratic activation, SGD, "
             "softmax near 1/p).",
             _blowup_scores,
-            _ticket_flow,
+            ticket_flow,
         ),
     )
 }

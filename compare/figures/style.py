@@ -1,15 +1,16 @@
 """One look for every figure: colours, and how a figure becomes an inline picture."""
 
 import io
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 __all__ = ["CHANCE", "DIVERGING", "NETWORK", "SEQUENTIAL", "THEORY", "figure_svg"]
 
-THEORY = {"color": "#D55E00", "linestyle": "--"}
-NETWORK = {"color": "#0072B2", "linestyle": "-"}
-CHANCE = {"color": "0.5", "linestyle": ":"}
+THEORY: dict[str, Any] = {"color": "#D55E00", "linestyle": "--"}
+NETWORK: dict[str, Any] = {"color": "#0072B2", "linestyle": "-"}
+CHANCE: dict[str, Any] = {"color": "0.5", "linestyle": ":"}
 SEQUENTIAL = "viridis"
 DIVERGING = "PuOr"
 
