@@ -1,0 +1,118 @@
+"""The reader of published checkpoints: layouts that occur, and every way a file can be bad."""
+
+import numpy as np
+import pytest
+import torch
+
+from grokode import nets
+from grokode.nets.published import read_checkpoint
+from tests.checkpoints import write_checkpoints
+
+NAME = "p_5_dmlp_6_Quad_random_scale_0.1_decay_0"
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_checkpoints(tmp_path / NAME)
+
+
+def change(file, edit):
+    """Rewrite one checkpoint file."""
+    stored = torch.load(file, weights_only=True)
+    edit(stored)
+    torch.save(stored, file)
+
+
+def test_steps_and_metrics_belong_to_their_weights(source, tmp_path):
+    """The file of epoch e holds the weights after e + 1 updates, its accuracies those of step e."""
+    run = nets.import_published(source, tmp_path / "run")
+    assert run.weights.step.values.tolist() == [1, 11]
+    stored = torch.load(source / "0.pth", weights_only=True)["model"]
+    np.testing.assert_array_equal(run.weights.theta.sel(step=1), stored["mlp.W_in"])
+    np.testing.assert_array_equal(run.weights.xi.sel(step=1), stored["mlp.W_out"].T)
+    assert run.metrics.train_accuracy.sel(step=0) == 0.2
+    assert np.isnan(run.metrics.train_accuracy.sel(step=1))
+    # The last step's metrics are not stored; they are computed from its weights.
+    weights = run.weights.isel(step=-1)
+    logits = nets.logits(weights.theta, weights.xi, "quadratic")
+    right = logits.argmax(-1) == nets.all_pairs(5).sum(-1) % 5
+    assert float(run.metrics.train_accuracy.sel(step=11)) == pytest.approx(right.mean())
+
+
+def test_optimiser_settings_are_read(source, tmp_path):
+    def to_adamw(stored):
+        stored["optimizer"]["param_groups"] = [
+            {"lr": 1e-4, "betas": (0.9, 0.98), "eps": 1e-8, "weight_decay": 2.0}
+        ]
+
+    assert nets.import_published(source, tmp_path / "sgd").config.optimizer == "sgd"
+    change(source / "final.pth", to_adamw)
+    config = nets.import_published(source, tmp_path / "adamw").config
+    assert (config.optimizer, config.learning_rate) == ("adamw", 1e-4)
+    assert (config.betas, config.weight_decay) == ((0.9, 0.98), 2.0)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_an_embedding_composes_with_the_input_weights(source, tmp_path, transposed):
+    rng = np.random.default_rng(1)
+    W_in, W_E = torch.tensor(rng.normal(size=(6, 128))), torch.tensor(rng.normal(size=(128, 5)))
+
+    def embed(stored):
+        stored["model"]["mlp.W_in"] = W_in
+        stored["model"]["embed.W_E"] = W_E.T.contiguous() if transposed else W_E
+
+    for name in ("0.pth", "final.pth"):
+        change(source / name, embed)
+    run = nets.import_published(source, tmp_path / "run")
+    np.testing.assert_allclose(run.weights.theta.isel(step=0), W_in @ W_E, rtol=1e-12)
+
+
+def test_activation_is_asked_for_where_the_name_does_not_tell(source, tmp_path):
+    nameless = source.rename(tmp_path / "checkpoints")
+    with pytest.raises(ValueError, match="give activation as quadratic or relu"):
+        nets.import_published(nameless, tmp_path / "run")
+    run = nets.import_published(nameless, tmp_path / "run", activation="relu")
+    assert run.config.activation == "relu"
+
+
+def drop(name):
+    return lambda stored: stored["model"].pop(name)
+
+
+def put(name, value):
+    return lambda stored: stored["model"].__setitem__(name, torch.tensor(value))
+
+
+@pytest.mark.parametrize(
+    ("file", "edit", "match"),
+    [
+        ("0.pth", drop("mlp.W_in"), r"0\.pth lacks 'mlp.W_in'"),
+        ("final.pth", drop("mlp.W_out"), r"final\.pth lacks 'mlp.W_out'"),
+        ("0.pth", put("mlp.W_in", np.ones((6, 4))), r"0\.pth: mlp\.W_in has shape \(6, 4\)"),
+        ("0.pth", put("mlp.W_in", np.ones(5)), "must be a matrix"),
+        ("0.pth", put("mlp.W_out", np.full((5, 6), np.inf)), r"0\.pth: mlp\.W_out holds NaN"),
+        ("final.pth", lambda stored: stored.pop("optimizer"), "lacks 'optimizer'"),
+    ],
+)
+def test_bad_files_are_named(source, tmp_path, file, edit, match):
+    change(source / file, edit)
+    with pytest.raises(ValueError, match=match):
+        nets.import_published(source, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_damaged_and_missing_files_are_named(source, tmp_path):
+    whole = (source / "0.pth").read_bytes()
+    (source / "0.pth").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"0\.pth is no readable checkpoint"):
+        read_checkpoint(source / "0.pth")
+    (source / "0.pth").write_bytes(whole)
+    (source / "test_data.pth").unlink()
+    with pytest.raises(ValueError, match=r"test_data\.pth is missing"):
+        nets.import_published(source, tmp_path / "run")
+
+
+def test_pairs_outside_the_modulus_are_refused(source, tmp_path):
+    torch.save([(0, 5)], source / "train_data.pth")
+    with pytest.raises(ValueError, match=r"train_data\.pth: pairs must lie in 0\.\.4"):
+        nets.import_published(source, tmp_path / "run")
