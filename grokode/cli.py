@@ -1,5 +1,6 @@
 """The command line. Heavy imports wait inside the commands, so that --help answers at once."""
 
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +15,6 @@ app = typer.Typer(
     name="grokode",
     help="The theory of learning modular addition beside really trained networks.",
     epilog="Start with: grokode demo",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -59,13 +59,20 @@ Figure = Annotated[
 def main() -> None:
     """Run the command line; errors a user can mend are one line and exit code 2."""
     with one_line_errors():
-        app()
+        code = app(prog_name="grokode", standalone_mode=False)
+        # Typer turns Ctrl-C into this code without a word.
+        if code == 130:
+            raise KeyboardInterrupt
+        sys.exit(code)
 
 
 @app.callback(invoke_without_command=True)
 def _version(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
 ) -> None:
+    if context.invoked_subcommand is None and not version:
+        typer.echo(context.get_help())
     if version:
         import grokode
 
@@ -176,8 +183,8 @@ def train(
 ) -> None:
     """Train a two-layer network on addition mod p into a run.
 
-    Checkpoints are written as training goes; a killed training loses at most the one in flight and
-    --resume, with the same flags, goes on to the same result.
+    Checkpoints are written as training goes, so a killed training loses at most the one in flight;
+    the same flags with --resume go on to the same result.
     """
     from grokode import nets
 

@@ -58,12 +58,20 @@ def training_progress(steps: int) -> Iterator[Callable[[int, float, float], None
         yield report
 
 
+# Typer's parent of every complaint about the command line itself, under its own or click's roof.
+_UsageError: Any = typer.BadParameter.__base__
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn the errors that a user can mend into one line and exit code 2."""
     try:
         yield
-    except KeyboardInterrupt:
+    except _UsageError as error:
+        command = error.ctx.command_path if error.ctx else "grokode"
+        message = " ".join(error.format_message().split()).rstrip(".")
+        _fail(f"{message}; see {command} --help", 2)
+    except (KeyboardInterrupt, typer.Abort):
         _fail(
             "interrupted; finished checkpoints of a run are kept, train --resume goes on from them",
             130,

@@ -4,14 +4,17 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 import torch
 
 from grokode.cli import main
+from grokode.nets import open_run
 from tests.checkpoints import write_checkpoints
 
 
@@ -183,3 +186,33 @@ def test_the_installed_command_answers():
     )
     assert done.returncode == 2
     assert done.stderr == ("error: nowhere is no directory; give a run made by train or import\n")
+
+
+def test_usage_errors_are_one_line_too(refused, tmp_path):
+    refused("nonsense", match="No such command 'nonsense'; see grokode --help")
+    refused("winners", match="Missing argument 'run'; see grokode winners --help")
+    refused("train", "--p", "abc", "--out", tmp_path / "run", match="--p")
+
+
+def test_ctrl_c_keeps_what_is_finished(grokode, tmp_path):
+    """Interrupted in the middle, the run opens and --resume finishes it."""
+    run = tmp_path / "run"
+    flags = [*TINY[:4], "--steps", 200_000, "--checkpoint-every", 10, "--out", run]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "grokode", "train", *map(str, flags)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 60
+    while not (run / "run.json").exists() or open_run(run).weights.sizes["step"] < 3:
+        assert time.monotonic() < until
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert err.startswith("error: interrupted; finished checkpoints of a run are kept")
+    done = int(open_run(run).weights.step[-1])
+    flags[5] = done + 10
+    answer = json.loads(grokode("train", *flags, "--resume", "--json")[0])
+    assert answer["steps"] == done + 10

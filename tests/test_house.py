@@ -20,7 +20,7 @@ FORBIDDEN = {
 FLOORS = [
     {"fourier"},
     {"flow", "exact", "solvers", "mechanism"},
-    {"predictors", "neuron_flow", "moment_flow", "lottery"},
+    {"predictors", "lottery"},
 ]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import LogLocator
 
 from grokode.compare.figures.style import SEQUENTIAL
 
@@ -11,7 +12,7 @@ __all__ = ["contour"]
 
 
 def contour(lottery: xr.Dataset, quantity: str, ax: Axes) -> Axes:
-    """Filled contour of a lottery quantity over initial misalignment and magnitude.
+    """Contours and colours of a lottery quantity over initial misalignment and magnitude.
 
     Parameters
     ----------
@@ -30,6 +31,17 @@ def contour(lottery: xr.Dataset, quantity: str, ax: Axes) -> Axes:
         norm=LogNorm(),
         rasterized=True,
     )
+    lines = ax.contour(
+        lottery.misalignment,
+        lottery.magnitude,
+        finite,
+        levels=LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(
+            float(finite.quantile(0.02)), float(finite.quantile(0.98))
+        ),
+        colors="k",
+        linewidths=0.7,
+    )
+    ax.clabel(lines, fmt="%g", fontsize="small")
     ax.figure.colorbar(mesh, ax=ax, label=values.attrs.get("long_name", quantity))
     ax.set(
         xlabel="initial misalignment D (rad)",
