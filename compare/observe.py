@@ -20,7 +20,7 @@ def training_rule(run: Run) -> TrainingRule:
     -------
     TrainingRule
     """
-    config = run.config
+    config, steps = run.config, run.weights.step.values
     return TrainingRule(
         p=config.p,
         activation=config.activation,
@@ -31,6 +31,7 @@ def training_rule(run: Run) -> TrainingRule:
         eps=config.eps,
         weight_decay=config.weight_decay,
         train_pairs=run.train_pairs,
+        steps=int(steps[-1] - steps[0]),
     )
 
 

@@ -35,7 +35,8 @@ def winners(run: Run, rules: Sequence[str] = ("misalignment", "blowup_time")) ->
     Raises
     ------
     ValueError
-        For an unknown rule, or a run with a single checkpoint.
+        For an unknown rule, one whose assumption the run is outside of so far that it cannot be
+        computed, or a run with a single checkpoint.
     """
     observed = observed_winners(run)
     initial = run.spectra().isel(step=0, drop=True)

@@ -248,16 +248,27 @@ def import_(
 
 
 @app.command()
-def winners(run: RunPath, figure: Figure = None, json: Json = False) -> None:
+def winners(
+    run: RunPath,
+    rule: Annotated[
+        list[str],
+        typer.Option(
+            help="Rule to score, repeatable: misalignment (least |D|, the published corollary), "
+            "blowup_time (first to diverge under the exact four-variable flow), neuron_flow, "
+            "clock_flow, moment_flow (followed to the end of the training; seconds each)."
+        ),
+    ] = ["misalignment", "blowup_time"],  # noqa: B006 (typer reads it, nothing changes it)
+    figure: Figure = None,
+    json: Json = False,
+) -> None:
     """Predict each neuron's winning frequency from the first checkpoint, and compare with the last.
 
-    Rules: misalignment (least |D|, the published corollary) and blowup_time (first to diverge under
-    the exact four-variable flow).
+    The winner is the frequency of largest beta in the last checkpoint.
     """
     _refuse_existing(figure)
     from grokode import compare, nets
 
-    found = compare.winners(nets.open_run(run))
+    found = compare.winners(nets.open_run(run), rule)
     if figure:
         from grokode.compare import figures
 
@@ -309,13 +320,15 @@ def contour(
     The darker a ticket, the later it blows up; the ticket of a neuron that is first wins.
     """
     _refuse_existing(out)
+    if not 0 < smallest < largest:
+        raise ValueError(f"smallest must be positive and below largest, got {smallest}, {largest}")
     import numpy as np
 
     from grokode import theory
     from grokode.compare import figures
 
     lottery = theory.contour(
-        p, np.linspace(smallest, largest, size), np.linspace(-np.pi, np.pi, size)
+        p, np.geomspace(smallest, largest, size), np.linspace(-np.pi, np.pi, size)
     )
     _draw(out, lambda ax: figures.contour(lottery, "blowup_time", ax))
     times = lottery.blowup_time.where(np.isfinite(lottery.blowup_time))

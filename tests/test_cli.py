@@ -216,3 +216,9 @@ def test_ctrl_c_keeps_what_is_finished(grokode, tmp_path):
     flags[5] = done + 10
     answer = json.loads(grokode("train", *flags, "--resume", "--json")[0])
     assert answer["steps"] == done + 10
+
+
+def test_winners_scores_the_rules_it_is_asked_for(grokode, refused, run):
+    answer = json.loads(grokode("winners", run, "--rule", "moment_flow", "--json")[0])
+    assert list(answer["rules"]) == ["moment_flow"]
+    refused("winners", run, "--rule", "astrology", match="predictor must be one of misalignment")

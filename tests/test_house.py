@@ -19,8 +19,9 @@ FORBIDDEN = {
 }
 FLOORS = [
     {"fourier"},
-    {"flow", "exact", "solvers", "mechanism"},
-    {"predictors", "lottery"},
+    {"flow", "exact", "solvers", "mechanism", "rule"},
+    {"neuron_flow", "moment_flow", "lottery"},
+    {"predictors"},
 ]
 
 

@@ -15,22 +15,32 @@ x(omega - u) = P / x(u).
 """
 
 import math
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
 
-import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+class _Compiler(Protocol):
+    def __call__(self, function: Function, /) -> Function: ...
+
 
 # Scalar functions and the loops over tickets that call them stay in one file: numba's cache does
 # not notice a change in another.
-_SCALAR = {"cache": True, "error_model": "numpy"}
-_INLINE = {**_SCALAR, "forceinline": True}
-_LOOP = {**_SCALAR, "parallel": True}
+_scalar: _Compiler = cast(Any, njit(cache=True, error_model="numpy"))
+_inline: _Compiler = cast(Any, njit(cache=True, error_model="numpy", forceinline=True))
+_loop: _Compiler = cast(Any, njit(cache=True, error_model="numpy", parallel=True))
 _BLOCK = 4096  # tickets a thread takes at once
 _SPLIT = 134217729.0  # 2^27 + 1, Dekker's splitting constant
 
 
-@njit(**_INLINE)
-def _two_product(a, b):
-    """a b as an unevaluated sum of two floats, exactly (Dekker)."""
+@_inline
+def _two_product(a: float, b: float) -> tuple[float, float]:
+    """Product a b as an unevaluated sum of two floats, exactly (Dekker)."""
     product = a * b
     t = _SPLIT * a
     a_high = t - (t - a)
@@ -40,16 +50,16 @@ def _two_product(a, b):
     return product, ((a_high * b_high - product) + a_high * b_low + a_low * b_high) + a_low * b_low
 
 
-@njit(**_INLINE)
-def _two_sum(a, b):
-    """a + b as an unevaluated sum of two floats, exactly (Knuth)."""
+@_inline
+def _two_sum(a: float, b: float) -> tuple[float, float]:
+    """Sum a + b as an unevaluated sum of two floats, exactly (Knuth)."""
     total = a + b
     t = total - a
     return total, (a - (total - t)) + (b - t)
 
 
-@njit(**_INLINE)
-def _cross(h1, l1, f1, h2, l2, f2):
+@_inline
+def _cross(h1: float, l1: float, f1: float, h2: float, l2: float, f2: float) -> float:
     """(h1 + l1) f1 + (h2 + l2) f2 in twice the working precision."""
     m1, r1 = _two_product(h1, f1)
     m2, r2 = _two_product(h2, f2)
@@ -57,8 +67,10 @@ def _cross(h1, l1, f1, h2, l2, f2):
     return total + (rest + (r1 + r2) + (l1 * f1 + l2 * f2))
 
 
-@njit(**_INLINE)
-def _invariants(ar, ai, br, bi):
+@_inline
+def _invariants(
+    ar: float, ai: float, br: float, bi: float
+) -> tuple[float, float, float, float, float]:
     """alpha^2, beta^2, C1, C2 and C3 = alpha^2 beta cos D from A = ar + i ai, B = br + i bi.
 
     T is singular at C2 = 0, D = pi, C1 <= 0, and the turning time vanishes with C3, so C1, C2 and
@@ -80,41 +92,41 @@ def _invariants(ar, ai, br, bi):
     return a_sum, b_sum, C1, C2, C3
 
 
-@njit(**_INLINE)
-def _root_step(w, C1, c):
+@_inline
+def _root_step(w: float, C1: float, c: float) -> float:
     """Halley step down from w towards the positive root of 2 w^3 + C1 w = c."""
     slope = 6.0 * w * w + C1
     f = w * (2.0 * w * w + C1) - c
     return f * slope / (slope * slope - 6.0 * w * f)
 
 
-@njit(**_INLINE)
-def _root_bound(C1, c, b):
+@_inline
+def _root_bound(C1: float, c: float, b: float) -> float:
     """Upper bound of the positive root of 2 w^3 + C1 w = c; b is one already."""
     ratio = c / C1
     bound = ratio if C1 > 0.0 else math.sqrt(abs(0.5 * C1)) - 0.5 * ratio
     return bound if bound < b else b
 
 
-@njit(**_INLINE)
-def _first_excess(a2, b2, q, C3):
-    """x of the initial state: x (x^2 + S x + P) = (C3/2)^2, and the cofactor has only plus signs.
+@_inline
+def _first_excess(a2: float, b2: float, q: float, C3: float) -> float:
+    """Initial x from x (x^2 + S x + P) = (C3/2)^2; the cofactor has only plus signs.
 
-    b2 - v* would cancel near the turning point.
+    The difference b2 - v* would cancel near the turning point.
     """
     half = 0.5 * C3
     return half / (0.5 * b2 * (a2 + q) + 0.25 * q * q) * half
 
 
-@njit(**_INLINE)
-def _duplicated(x, S, P):
+@_inline
+def _duplicated(x: float, S: float, P: float) -> float:
     """Four times x at half the u: Carlson's duplication, real whatever the other two roots."""
     pair = math.sqrt(x * (x + S) + P)
     return x + math.sqrt(x * (2.0 * (x + pair) + S)) + pair
 
 
-@njit(**_INLINE)
-def _series(X, YZ):
+@_inline
+def _series(X: float, YZ: float) -> float:
     """sqrt(mean) R_F from relative deviations X, Y, Z = -X - Y (DLMF 19.36.1), to order 7."""
     E2 = YZ - X * X
     E3 = X * YZ
@@ -130,9 +142,9 @@ def _series(X, YZ):
     )
 
 
-@njit(**_SCALAR)
-def _first_kind(x, S, P, mirrored):
-    """u with wp(u) - e1 = x, Carlson's R_F; with ``mirrored``, 2 omega - u instead.
+@_scalar
+def _first_kind(x: float, S: float, P: float, mirrored: bool) -> float:
+    """Solution u of wp(u) - e1 = x, Carlson's R_F; with ``mirrored``, 2 omega - u instead.
 
     The mirrored point has the same x and the other sign of one square root in the first
     duplication, where x - sqrt(..) + sqrt(..) = P / (x + sqrt(..) + sqrt(..)).
@@ -141,8 +153,8 @@ def _first_kind(x, S, P, mirrored):
     product = P - S * S / 4.5
     while True:
         mean = x + third
-        # Deviations below 0.03 leave the series an error below rounding.
-        if not mirrored and third * third + abs(product) < 4e-4 * mean * mean:
+        # Deviations below 0.03 leave the series an error below rounding. NaN leaves the loop too.
+        if not (mirrored or third * third + abs(product) >= 4e-4 * mean * mean):
             break
         total = _duplicated(x, S, P)
         if mirrored:
@@ -156,12 +168,14 @@ def _first_kind(x, S, P, mirrored):
     return _series(third / mean, product / (mean * mean)) / math.sqrt(mean)
 
 
-@njit(**_SCALAR)
-def _excess(u, C1, C2, S, P):
-    """x = wp(u) - e1 for 0 < u <= omega/2: Laurent series at u / 2^n, then n doublings.
+@_scalar
+def _excess(u: float, C1: float, C2: float, S: float, P: float) -> float:
+    """Excess x = wp(u) - e1 for 0 < u <= omega/2: Laurent series at u / 2^n, then n doublings.
 
     Doubling is stable there because x >= sqrt(P): the square below does not cancel.
     """
+    if u > 1e150:  # only where omega is infinite: the ticket has come to rest
+        return 0.0
     size = S + math.sqrt(P)
     doublings = 0
     while u * u * size > 0.02:
@@ -173,20 +187,22 @@ def _excess(u, C1, C2, S, P):
     tail = c2 + z * (c3 + z * (c2 * c2 / 3.0 + z * 3.0 * c2 * c3 / 11.0))
     x = 1.0 / z + z * tail - S / 3.0
     for _ in range(doublings):
-        if x == 0.0:  # P = 0 and u beyond the range of floats: the ticket has come to rest
+        if x == 0.0:  # likewise
             break
         ratio = P / x
         x = (x - ratio) ** 2 / (4.0 * (x + S + ratio))
     return x
 
 
-@njit(**_SCALAR)
-def _sweep(x, S, P, rho, C2):
+@_scalar
+def _sweep(x: float, S: float, P: float, rho: float, C2: float) -> float:
     """Angle C2 R_J(x, ., ., rho) / 6 swept by psi (rho = v) or -phi (rho = q/2) until blow-up.
 
     In both cases the product of rho minus the other arguments is C2^2 / 4, so every R_C of
     Carlson's duplication is an arctangent.
     """
+    if C2 == 0.0:  # no angle, and R_J may be infinite
+        return 0.0
     total = 0.0
     weight = 2.0
     shrunk = 0.5 * C2
@@ -196,7 +212,7 @@ def _sweep(x, S, P, rho, C2):
         X = (mean - x) / mean
         R = (mean - rho) / mean
         YZ = ((mean - x) * (mean - x - S) + P) / (mean * mean)
-        if X * X + R * R + abs(YZ) < 4e-4:
+        if not X * X + R * R + abs(YZ) >= 4e-4:
             break
         root = math.sqrt(x)
         root_rho = math.sqrt(rho)
@@ -231,8 +247,8 @@ def _sweep(x, S, P, rho, C2):
     return total + power * C2 / 6.0 * series / (mean * math.sqrt(mean))
 
 
-@njit(**_SCALAR)
-def _scale(ar, ai, br, bi):
+@_scalar
+def _scale(ar: float, ai: float, br: float, bi: float) -> float:
     """Power of two that brings the components to order 1 where they need it; 0 if all are 0."""
     largest = max(max(abs(ar), abs(ai)), max(abs(br), abs(bi)))
     if 1e-30 < largest < 1e30:
@@ -242,8 +258,10 @@ def _scale(ar, ai, br, bi):
     return math.ldexp(1.0, -max(math.frexp(largest)[1], -1000))
 
 
-@njit(**_SCALAR)
-def _orbit(ar, ai, br, bi):
+@_scalar
+def _orbit(
+    ar: float, ai: float, br: float, bi: float
+) -> tuple[float, float, float, float, float, float]:
     """C1, C2, C3, v*, q*, x of a ticket with alpha > 0."""
     a2, b2, C1, C2, C3 = _invariants(ar, ai, br, bi)
     c = abs(C2)
@@ -260,8 +278,8 @@ def _orbit(ar, ai, br, bi):
     return C1, C2, C3, w * w, q, _first_excess(a2, b2, q, C3)
 
 
-@njit(**_SCALAR)
-def _blowup(A, B, p):
+@_scalar
+def _blowup(A: complex, B: complex, p: float) -> float:
     """Blow-up time of one ticket; see `theory.exact.blowup_time`."""
     ar, ai, br, bi = A.real, A.imag, B.real, B.imag
     s = _scale(ar, ai, br, bi)
@@ -273,8 +291,8 @@ def _blowup(A, B, p):
     return _first_kind(x, q + v, q * (v + 0.25 * q), C3 < 0.0) * s / (2.0 * p)
 
 
-@njit(**_INLINE)
-def _blowup_straight(ar, ai, br, bi, p):
+@_inline
+def _blowup_straight(ar: float, ai: float, br: float, bi: float, p: float) -> float:
     """`_blowup` without a branch, so that a loop over it runs in vector lanes; NaN where unsure.
 
     The fixed numbers of root and duplication steps settle over 99% of Gaussian tickets.
@@ -306,8 +324,8 @@ def _blowup_straight(ar, ai, br, bi, p):
     return _series(X, YZ) / (2.0 * p * math.sqrt(mean)) if in_range & settled else math.nan
 
 
-@njit(**_SCALAR)
-def _blowup_block(A, B, p, out):
+@_scalar
+def _blowup_block(A: Array, B: Array, p: float, out: Array) -> None:
     for i in range(out.size):
         out[i] = _blowup_straight(A[i].real, A[i].imag, B[i].real, B[i].imag, p)
     for i in range(out.size):
@@ -315,17 +333,19 @@ def _blowup_block(A, B, p, out):
             out[i] = _blowup(A[i], B[i], p)
 
 
-@njit(**_LOOP)
-def blowup_loop(A, B, p, out):
+@_loop
+def blowup_loop(A: Array, B: Array, p: float, out: Array) -> None:
     """Blow-up times of contiguous arrays of tickets into out."""
     for k in prange((out.size + _BLOCK - 1) // _BLOCK):
         block = slice(_BLOCK * k, min(_BLOCK * (k + 1), out.size))
         _blowup_block(A[block], B[block], p, out[block])
 
 
-@njit(**_SCALAR)
-def _travel(u, C1, C2, C3, S, P, x0):
-    """x and whether the ticket is growing, after u = 2 p t; x = inf at and past the blow-up."""
+@_scalar
+def _travel(
+    u: float, C1: float, C2: float, C3: float, S: float, P: float, x0: float
+) -> tuple[float, bool]:
+    """Excess x after u = 2 p t (infinite at and past the blow-up), and whether it is growing."""
     falling = C3 < 0.0
     u0 = _first_kind(x0, S, P, False)
     if P == 0.0:  # C2 = 0 and C1 <= 0: there is no turning point to be reached
@@ -345,8 +365,8 @@ def _travel(u, C1, C2, C3, S, P, x0):
     return (_excess(left, C1, C2, S, P) if left > 0.0 else math.inf), True
 
 
-@njit(**_SCALAR)
-def _evolve(A, B, t, p):
+@_scalar
+def _evolve(A: complex, B: complex, t: float, p: float) -> tuple[complex, complex]:
     """A and B of one ticket after time t; NaN at and past the blow-up."""
     s = _scale(A.real, A.imag, B.real, B.imag)
     a0 = abs(A)
@@ -380,16 +400,16 @@ def _evolve(A, B, t, p):
     )
 
 
-@njit(**_LOOP)
-def evolve_loop(A, B, t, p, A_out, B_out):
+@_loop
+def evolve_loop(A: Array, B: Array, t: Array, p: float, A_out: Array, B_out: Array) -> None:
     """Evolved tickets of contiguous arrays into A_out, B_out."""
     for i in prange(t.size):
         A_out[i], B_out[i] = _evolve(A[i], B[i], t[i], p)
 
 
-@njit(**_SCALAR)
-def output_magnitude(A, B, t, p):
-    """beta of one ticket after time t, infinite at and past the blow-up."""
+@_scalar
+def output_magnitude(A: complex, B: complex, t: float, p: float) -> float:
+    """Magnitude beta of one ticket after time t, infinite at and past the blow-up."""
     s = _scale(A.real, A.imag, B.real, B.imag)
     if t == 0.0 or s == 0.0 or (A.real == 0.0 and A.imag == 0.0):
         return abs(B)
@@ -398,15 +418,15 @@ def output_magnitude(A, B, t, p):
     return math.sqrt(v + x) / s
 
 
-@njit(**_LOOP)
-def output_magnitude_loop(A, B, t, p, out):
+@_loop
+def output_magnitude_loop(A: Array, B: Array, t: Array, p: float, out: Array) -> None:
     """`output_magnitude` of contiguous arrays into out."""
     for i in prange(t.size):
         out[i] = output_magnitude(A[i], B[i], t[i], p)
 
 
-@njit(**_LOOP)
-def turning_loop(A, B, p, out):
+@_loop
+def turning_loop(A: Array, B: Array, p: float, out: Array) -> None:
     """Rows alpha, beta, time of the turning point into out (n, 3); NaN where there is none."""
     for i in prange(A.size):
         ar, ai, br, bi = A[i].real, A[i].imag, B[i].real, B[i].imag

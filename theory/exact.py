@@ -9,9 +9,10 @@ and is a Weierstrass function of time, v(t) = wp(2 p (T - t); g2, g3) - C1/3 wit
 g3 = C1^3/27 + C2^2. T is Carlson's R_F; the phases are Carlson's R_J. Every ticket blows up in
 finite time, except where it runs into a fixed point (see `blowup_time`).
 
-Accurate to 1e-13 relative for tickets whose alpha0 and beta0 are within 1e70 of one another, however
-close D is to 0, pi/2 or pi. Times are gradient-flow times of the *summed* loss: SGD with learning
-rate eta on the mean loss over n pairs advances them by eta / n a step.
+Results are accurate to about 1e-12 relative, however close D is to 0, pi/2 or pi, for alpha0 and
+beta0 within a factor 1e100 of one another; where (alpha0/beta0)^2 underflows they are NaN. Times
+are gradient-flow times of the *summed* loss: SGD with learning rate eta on the mean loss over n
+pairs advances them by eta / n a step.
 
 Source: derived from the flow of arXiv:2602.16849, section 4; B. C. Carlson, Numerical Algorithms
 10 (1995) 13, for R_F and R_J.
@@ -28,6 +29,7 @@ from grokode.theory import _elliptic
 from grokode.theory.fourier import check_modulus
 
 Array = NDArray[Any]
+Values = ArrayLike | xr.DataArray  # as came in, so they go out
 
 __all__ = ["TurningPoint", "blowup_time", "evolve", "output_magnitude", "turning_point"]
 
@@ -40,7 +42,7 @@ class TurningPoint(NamedTuple):
     time: Any
 
 
-def blowup_time(theta_hat: Any, xi_hat: Any, p: int) -> Any:
+def blowup_time(theta_hat: Values, xi_hat: Values, p: int) -> Any:
     """Time at which each ticket blows up under the four-variable flow.
 
     The ticket of a neuron with the least blow-up time wins the neuron's lottery.
@@ -85,10 +87,10 @@ def blowup_time(theta_hat: Any, xi_hat: Any, p: int) -> Any:
 
 
 def evolve(
-    theta_hat: Any,
-    xi_hat: Any,
+    theta_hat: Values,
+    xi_hat: Values,
     p: int,
-    time: Any,
+    time: Values,
     *,
     past_blowup: Literal["raise", "nan"] = "raise",
 ) -> tuple[Any, Any]:
@@ -149,8 +151,8 @@ def evolve(
     return A, B
 
 
-def output_magnitude(theta_hat: Any, xi_hat: Any, p: int, time: Any) -> Any:
-    """beta of each ticket after the given times, without the phases: `evolve`, but faster.
+def output_magnitude(theta_hat: Values, xi_hat: Values, p: int, time: Values) -> Any:
+    """Output magnitude beta after the given times, without the phases: `evolve`, but faster.
 
     Parameters
     ----------
@@ -188,7 +190,7 @@ def output_magnitude(theta_hat: Any, xi_hat: Any, p: int, time: Any) -> Any:
     return beta
 
 
-def turning_point(theta_hat: Any, xi_hat: Any, p: int) -> TurningPoint:
+def turning_point(theta_hat: Values, xi_hat: Values, p: int) -> TurningPoint:
     """Where a shrinking ticket turns: alpha and beta at cos D = 0, and the time of it.
 
     Parameters
@@ -272,7 +274,7 @@ def _elementwise(
     )
 
 
-def _check_tickets(theta_hat: Any, xi_hat: Any) -> None:
+def _check_tickets(theta_hat: Values, xi_hat: Values) -> None:
     for name, value in (("theta_hat", theta_hat), ("xi_hat", xi_hat)):
         values = np.asarray(value)
         if values.dtype.kind not in "iufc":
@@ -283,7 +285,7 @@ def _check_tickets(theta_hat: Any, xi_hat: Any) -> None:
             )
 
 
-def _check_time(time: Any, *tickets: Any) -> Any:
+def _check_time(time: Values, *tickets: Values) -> Values:
     values = np.asarray(time)
     if values.dtype.kind not in "iuf":
         raise TypeError(f"time must be real numbers, got dtype {values.dtype}")

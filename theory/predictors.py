@@ -2,6 +2,7 @@
 
 A predictor names its one assumption. All of them score tickets, the lowest score of a neuron being
 its predicted winner; those that follow the training also predict the spectrum at any step.
+Comparing rungs shows which assumption costs what.
 """
 
 from collections.abc import Callable
@@ -13,10 +14,16 @@ from numpy.typing import ArrayLike
 
 from grokode.theory import fourier
 from grokode.theory.exact import blowup_time
+from grokode.theory.moment_flow import clock_flow, moment_flow
+from grokode.theory.neuron_flow import neuron_flow
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
 
 __all__ = ["PREDICTORS", "Predictor", "get_predictor", "ticket_flow"]
+
+
+Scores = Callable[[xr.Dataset, TrainingRule], xr.DataArray]
+Flow = Callable[[xr.Dataset, TrainingRule, ArrayLike], xr.Dataset]
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,8 @@ class Predictor:
 
     name: str
     assumption: str
-    scores: Callable[[xr.Dataset, TrainingRule], xr.DataArray]
-    predict: Callable[[xr.Dataset, TrainingRule, ArrayLike], xr.Dataset] | None = None
+    scores: Scores
+    predict: Flow | None = None
 
     def winners(self, initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
         """Predicted winning frequency of every neuron, (..., neuron)."""
@@ -61,15 +68,6 @@ def get_predictor(name: str) -> Predictor:
     if name not in PREDICTORS:
         raise ValueError(f"predictor must be one of {', '.join(PREDICTORS)}, got {name!r}")
     return PREDICTORS[name]
-
-
-def _misalignment_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
-    return abs(fourier.misalignment(initial))
-
-
-def _blowup_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
-    times: xr.DataArray = blowup_time(initial.theta_hat, initial.xi_hat, rule.p)
-    return times
 
 
 def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr.Dataset:
@@ -102,14 +100,30 @@ def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr
     >>> np.round(fourier.beta(path).sel(frequency=1).squeeze().values, 9).tolist()
     [0.1, 0.2]
     """
-    if (rule.optimizer, rule.activation) != ("sgd", "quadratic"):
-        raise ValueError(
-            "ticket_flow needs the quadratic activation and SGD, got "
-            f"{rule.activation} and {rule.optimizer}; use winners, which only ranks tickets"
-        )
+    rule.require(activation="quadratic", optimizer="sgd")
     asked = np.asarray(steps)
     path = simulate(initial, asked * rule.time_per_step, check=False)
     return path.rename(time="step").assign_coords(step=("step", asked, {"long_name": "step"}))
+
+
+def _misalignment_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+    return abs(fourier.misalignment(initial))
+
+
+def _blowup_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+    times: xr.DataArray = blowup_time(initial.theta_hat, initial.xi_hat, rule.p)
+    return times
+
+
+def _final(flow: Flow) -> Scores:
+    """Scores of a flow that is followed to the end of the training: minus the final beta."""
+
+    def scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+        if rule.steps is None:
+            raise ValueError("steps of the training rule must be given to follow it to its end")
+        return -fourier.beta(flow(initial, rule, [rule.steps]).isel(step=0, drop=True))
+
+    return scores
 
 
 PREDICTORS: dict[str, Predictor] = {
@@ -133,6 +147,27 @@ PREDICTORS: dict[str, Predictor] = {
             "softmax near 1/p).",
             _blowup_scores,
             ticket_flow,
+        ),
+        Predictor(
+            "neuron_flow",
+            "Every neuron moves alone under its own optimiser, which is exact while softmax is "
+            "near 1/p (any activation, optimiser and training set).",
+            _final(neuron_flow),
+            neuron_flow,
+        ),
+        Predictor(
+            "clock_flow",
+            "The phases of every frequency's neurons are spread evenly, so that only their total "
+            "signal reaches the logits (quadratic activation, SGD).",
+            _final(clock_flow),
+            clock_flow,
+        ),
+        Predictor(
+            "moment_flow",
+            "Terms that mix two frequencies inside a neuron cancel over the neurons (quadratic "
+            "activation, SGD).",
+            _final(moment_flow),
+            moment_flow,
         ),
     )
 }

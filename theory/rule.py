@@ -1,9 +1,10 @@
 """How a network is trained, as far as theory needs to know it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory.fourier import check_modulus
 
@@ -27,6 +28,8 @@ class TrainingRule:
     weight_decay : float
     train_pairs : integers (n, 2), optional
         All pairs if not given.
+    steps : int, optional
+        Length of the training, for predictors that follow it to its end.
 
     Raises
     ------
@@ -48,6 +51,7 @@ class TrainingRule:
     eps: float = 1e-8
     weight_decay: float = 0.0
     train_pairs: NDArray[np.int64] | None = None
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         check_modulus(self.p)
@@ -63,3 +67,31 @@ class TrainingRule:
     def time_per_step(self) -> float:
         """Gradient-flow time of the summed loss that one SGD step advances: lr / pairs."""
         return self.learning_rate / self.pairs
+
+    def unordered_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Training pairs (u, 2) with x <= y, and how many ordered pairs each stands for.
+
+        The network is symmetric in x and y, so these are all that matter.
+        """
+        pairs = self.train_pairs
+        if pairs is None:
+            pairs = np.argwhere(np.ones((self.p, self.p)))
+        return np.unique(np.sort(pairs, axis=1), axis=0, return_counts=True)
+
+    def require(self, **settings: Any) -> None:
+        """Raise ValueError unless the rule has these settings, a predictor's assumption."""
+        for name, needed in settings.items():
+            if getattr(self, name) != needed:
+                raise ValueError(
+                    f"{name} must be {needed!r} for this predictor, got {getattr(self, name)!r}; "
+                    "choose another from grokode.theory.PREDICTORS"
+                )
+
+    def check_steps(self, steps: ArrayLike) -> NDArray[np.int64]:
+        """Steps as an increasing int64 array, or a ValueError."""
+        asked = np.atleast_1d(np.asarray(steps))
+        if asked.ndim != 1 or asked.dtype.kind not in "iu" or not asked.size or asked[0] < 0:
+            raise ValueError("steps must be a non-empty list of integers >= 0")
+        if (np.diff(asked) <= 0).any():
+            raise ValueError("steps must be increasing; sort them and drop repeats")
+        return asked.astype(np.int64)

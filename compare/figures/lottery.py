@@ -31,19 +31,24 @@ def contour(lottery: xr.Dataset, quantity: str, ax: Axes) -> Axes:
         norm=LogNorm(),
         rasterized=True,
     )
+    middle = finite.isel(misalignment=finite.sizes["misalignment"] // 2)
+    levels = LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(float(middle.min()), float(middle.max()))
     lines = ax.contour(
         lottery.misalignment,
         lottery.magnitude,
         finite,
-        levels=LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(
-            float(finite.quantile(0.02)), float(finite.quantile(0.98))
-        ),
+        levels=levels,
         colors="k",
         linewidths=0.7,
     )
-    ax.clabel(lines, fmt="%g", fontsize="small")
+    # Labels stand along the middle; at the edges every line runs upright and they would pile up.
+    rising = middle.sortby(middle)
+    shown = levels[(levels > float(middle.min())) & (levels < float(middle.max()))]
+    heights = np.interp(shown, rising, rising.magnitude)
+    ax.clabel(lines, fmt="%g", manual=[(float(middle.misalignment), h) for h in heights])
     ax.figure.colorbar(mesh, ax=ax, label=values.attrs.get("long_name", quantity))
     ax.set(
+        yscale="log",
         xlabel="initial misalignment D (rad)",
         ylabel="initial magnitude",
     )

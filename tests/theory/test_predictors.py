@@ -67,7 +67,8 @@ def test_scores_do_not_depend_on_the_origin():
     weights = fourier.weights(start)
     moved = fourier.spectrum(np.roll(weights.theta, 3, -1), np.roll(weights.xi, 6, -1))
     rule = TrainingRule(p=11)
-    for predictor in predictors.PREDICTORS.values():
+    for name in ("misalignment", "blowup_time"):
+        predictor = predictors.get_predictor(name)
         np.testing.assert_allclose(
             predictor.scores(moved, rule), predictor.scores(start, rule), rtol=1e-9
         )
@@ -77,7 +78,7 @@ def test_bad_input_is_named():
     with pytest.raises(ValueError, match="predictor must be one of misalignment"):
         predictors.get_predictor("astrology")
     start = nets.gaussian(5, 3, 0.5, seed=0)
-    with pytest.raises(ValueError, match="quadratic activation and SGD"):
+    with pytest.raises(ValueError, match="optimizer must be 'sgd'"):
         predictors.ticket_flow(start, TrainingRule(p=5, optimizer="adamw"), [1])
     with pytest.raises(ValueError, match="learning_rate must be positive"):
         TrainingRule(p=5, learning_rate=0)

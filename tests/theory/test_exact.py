@@ -1,0 +1,387 @@
+"""`grokode.theory.exact` against two 50-digit references that share none of its code.
+
+The elliptic reference finds the roots of the cubic numerically and uses mpmath's Jacobi functions
+and Carlson integrals. It is itself checked against a Taylor-series integration of the flow, which
+knows no elliptic function at all. Both start from the very float64 numbers the code is given.
+"""
+
+import mpmath as mp
+import numpy as np
+import pytest
+import xarray as xr
+
+from grokode.theory import exact
+
+P = 23
+# The issue's accuracy target; what is reached is a few thousand times better.
+TARGET = 1e-9
+DIGITS = 50
+# Working digits up to the differences of the roots, of which alpha << beta, D = pi loses up to 60.
+ROOT_DIGITS = 110
+
+
+@pytest.fixture(autouse=True)
+def _precision():
+    with mp.workdps(ROOT_DIGITS):
+        yield
+
+
+class Reference:
+    """One ticket at 50 digits."""
+
+    def __init__(self, A, B, p=P):
+        self.p = p
+        self.A, self.B = mp.mpc(complex(A)), mp.mpc(complex(B))
+        # One unit of size, so that 50 digits mean the same for every ticket.
+        self.size = max(abs(self.A), abs(self.B))
+        A, B = self.A / self.size, self.B / self.size
+        product = A * A * mp.conj(B)
+        self.C1, self.C2, self.C3 = abs(A) ** 2 - 2 * abs(B) ** 2, product.imag, product.real
+        if self.C2 == 0:
+            roots = [mp.mpf(0), -self.C1 / 2, -self.C1 / 2]
+        else:
+            cubic = [4, 4 * self.C1, self.C1**2, -(self.C2**2)]
+            roots = mp.polyroots(cubic, maxsteps=500, extraprec=100)
+        cut = mp.mpf(10) ** (10 - ROOT_DIGITS)
+        self.e = max(mp.re(r) for r in roots if abs(mp.im(r)) <= cut * abs(r))
+        self.others = sorted(roots, key=lambda r: abs(r - self.e))[1:]
+        if all(abs(mp.im(r)) <= cut * abs(r) for r in self.others):
+            self.others = [mp.re(r) for r in self.others]
+        self.v = abs(B) ** 2
+        self.omega = mp.inf if self.C2 == 0 and self.C1 <= 0 else self.first(self.e)
+        self.u = self.first(self.v)
+        if self.C3 < 0:
+            self.u = 2 * self.omega - self.u
+        self.blowup = self.u / (2 * p * self.size)
+
+    def gaps(self, v):
+        return max(v - self.e, mp.mpf(0)), *(v - r for r in self.others)
+
+    def first(self, v):
+        gaps = self.gaps(v)
+        with mp.workdps(DIGITS):
+            return mp.re(mp.elliprf(*gaps))
+
+    def third(self, v, pole):
+        gaps, last = self.gaps(v), v - pole
+        with mp.workdps(DIGITS):
+            return mp.re(mp.elliprj(*gaps, last))
+
+    def evolve(self, time):
+        """A and B, by Jacobi functions of the roots and Carlson's R_J for the phases."""
+        u = self.u - 2 * self.p * self.size * mp.mpf(float(time))
+        e, (r, s) = self.e, self.others
+        if abs(mp.im(r)) > 0:
+            H = mp.sqrt(mp.re((e - r) * (e - s)))
+            m = mp.mpf(1) / 2 - mp.re(2 * e - r - s) / (4 * H)
+            cn = mp.ellipfun("cn", 2 * u * mp.sqrt(H), m=m)
+            v = e + H * (1 + cn) / (1 - cn)
+        else:
+            middle, least = max(mp.re(r), mp.re(s)), min(mp.re(r), mp.re(s))
+            m = (middle - least) / (e - least)
+            v = least + (e - least) / mp.ellipfun("sn", u * mp.sqrt(e - least), m=m) ** 2
+        v = mp.re(v)
+        growing = u <= self.omega
+        # Integrate psi where v stays off zero, phi where alpha^2 does; D gives the other one.
+        pole = mp.mpf(0) if self.C1 < 0 else -self.C1 / 2
+        if self.C2 == 0:
+            return self.dress(v, growing, mp.mpf(0))
+        here, start = self.third(v, pole), self.third(self.v, pole)
+        if self.C3 >= 0:
+            swept = start - here
+        elif growing:
+            swept = 2 * self.third(self.e, pole) - start - here
+        else:
+            swept = here - start
+        return self.dress(v, growing, swept * self.C2 / 6)
+
+    def dress(self, v, growing, swept):
+        """A and B from v, the direction of D and the swept angle."""
+        root = mp.sqrt(v) * (self.C1 + 2 * v)
+        C3 = mp.sqrt(max(root**2 - self.C2**2, 0)) * (1 if growing else -1)
+        D, D0 = mp.atan2(self.C2, C3), mp.atan2(self.C2, self.C3)
+        phi = mp.arg(self.A)
+        phi += (swept + D - D0) / 2 if self.C1 < 0 else -swept
+        alpha, beta = mp.sqrt(self.C1 + 2 * v), mp.sqrt(v)
+        return self.size * alpha * mp.expj(phi), self.size * beta * mp.expj(2 * phi - D)
+
+
+def taylor(A, B, time, p=P, order=50):
+    """The flow integrated by its Taylor series at 50 digits."""
+    A, B, left = mp.mpc(complex(A)), mp.mpc(complex(B)), mp.mpf(float(time))
+    while left > 0:
+        a, b = [A], [B]
+        for n in range(order):
+            a.append(2 * p * mp.fsum(mp.conj(a[i]) * b[n - i] for i in range(n + 1)) / (n + 1))
+            b.append(p * mp.fsum(a[i] * a[n - i] for i in range(n + 1)) / (n + 1))
+        radius = (abs(a[-1]) + abs(b[-1])) ** (-mp.mpf(1) / order)
+        # 0.12^50 = 1e-46: truncation below the comparison's 1e-35.
+        step = min(left, mp.mpf("0.12") * radius)
+        A, B = mp.polyval(a[::-1], step), mp.polyval(b[::-1], step)
+        left -= step
+    return A, B
+
+
+def random_tickets(n, seed, independent):
+    """Phases uniform; magnitudes 1e-12 to 1e3, independent or within a factor of about 3."""
+    rng = np.random.default_rng(seed)
+    alpha, beta = 10.0 ** rng.uniform(-12, 3, (2, n))
+    if not independent:
+        beta = alpha * 10.0 ** rng.uniform(-0.5, 0.5, n)
+    A, B = np.exp(2j * np.pi * rng.random((2, n)))
+    return alpha * A, beta * B
+
+
+def hard_tickets():
+    """The corners of the issue: D near 0, pi/2 and pi; C1 of both signs and nearly 0; C2 = 0."""
+    tickets = []
+    for beta in (1e-6, 0.5, 0.5**0.5, 0.7072, 1.0, 1e6):
+        for centre in (0.0, np.pi / 2, np.pi):
+            for distance in (0.0, 1e-15, 1e-12, 1e-8, 1e-4):
+                for scale, turn in ((1e-12, 0.0), (1e3, 1.1)):
+                    phase = np.exp(1j * turn)
+                    A = scale * min(1, 1 / beta) * phase
+                    B = scale * min(1, beta) * phase**2 * np.exp(-1j * (centre + distance))
+                    tickets.append((A, B))
+    return np.array(tickets).T
+
+
+def relative(value, reference):
+    return float(abs(value - reference) / abs(reference))
+
+
+def check(A, B, fractions):
+    """Blow-up time, turning point and evolution to the given fractions of the blow-up time."""
+    T = exact.blowup_time(A, B, P)
+    times = fractions * T
+    A_out, B_out = exact.evolve(A, B, P, times)
+    beta = exact.output_magnitude(A, B, P, times)
+    turn = exact.turning_point(A, B, P)
+    worst = 0.0
+    for i, (a, b) in enumerate(zip(A, B, strict=True)):
+        reference = Reference(a, b)
+        a_ref, b_ref = reference.evolve(times[i])
+        pairs = [
+            (T[i], reference.blowup),
+            (A_out[i], a_ref),
+            (B_out[i], b_ref),
+            (beta[i], abs(b_ref)),
+        ]
+        assert np.isnan(turn.time[i]) == (reference.C3 >= 0)
+        if reference.C3 < 0:
+            pairs += [
+                (turn.time[i], (reference.u - reference.omega) / (2 * P * reference.size)),
+                (turn.beta[i], reference.size * mp.sqrt(reference.e)),
+                (turn.alpha[i], reference.size * mp.sqrt(reference.C1 + 2 * reference.e)),
+            ]
+        worst = max(worst, *(relative(*pair) for pair in pairs if pair[1] != 0))
+    assert worst < TARGET
+
+
+@pytest.mark.parametrize("independent", [False, True])
+def test_random_tickets_against_the_elliptic_reference(independent):
+    A, B = random_tickets(500, seed=2, independent=independent)
+    check(A, B, np.random.default_rng(3).uniform(0, 0.999, A.size))
+
+
+def test_hard_tickets_against_the_elliptic_reference():
+    A, B = hard_tickets()
+    finite = np.isfinite(exact.blowup_time(A, B, P))
+    # Only tickets that run into a fixed point may be left out.
+    assert all(Reference(a, b).C2 == 0 for a, b in zip(A[~finite], B[~finite], strict=True))
+    A, B = A[finite], B[finite]
+    check(A, B, np.random.default_rng(4).uniform(0.01, 0.99, A.size))
+
+
+def taylor_tickets():
+    return [
+        (1 + 0.5j, 0.3 - 0.4j),
+        (0.2 + 0.1j, -0.9 + 0.3j),
+        (-0.7j, 0.4 - 0.8j),
+        (1.0, -0.5 + 1e-8j),
+        (1.0, -1.0 + 1e-8j),
+        (0.3, 1e-8 + 1j),
+        (1.0, 0.0),
+    ]
+
+
+@pytest.mark.parametrize(("A", "B"), taylor_tickets())
+def test_the_references_agree_with_each_other(A, B):
+    reference = Reference(A, B)
+    for fraction in (0.3, 0.8):
+        time = fraction * float(reference.blowup)
+        a, b = taylor(A, B, time)
+        if B != 0:
+            a_ref, b_ref = reference.evolve(time)
+            # 1e-35: both work at 50 digits and lose at most ten of them to small denominators.
+            assert relative(a_ref, a) < 1e-35
+            assert relative(b_ref, b) < 1e-35
+        a_out, b_out = exact.evolve(A, B, P, time)
+        assert relative(a_out, a) < TARGET
+        assert relative(b_out, b) < TARGET
+
+
+def test_time_zero_is_the_start():
+    A, B = random_tickets(20, seed=5, independent=True)
+    A_out, B_out = exact.evolve(A, B, P, 0.0)
+    assert (A_out == A).all()
+    assert (B_out == B).all()
+
+
+def test_stop_and_restart_equals_one_run():
+    A, B = random_tickets(500, seed=6, independent=False)
+    T = exact.blowup_time(A, B, P)
+    middle = exact.evolve(A, B, P, 0.4 * T)
+    # Rounding of the stop grows by the distance to the blow-up, 1/(1 - 0.8), and by the instability
+    # of a near-saddle passage, a few hundred here.
+    np.testing.assert_allclose(exact.blowup_time(*middle, P), 0.6 * T, rtol=1e-12)
+    for once, twice in zip(
+        exact.evolve(A, B, P, 0.8 * T), exact.evolve(*middle, P, 0.4 * T), strict=True
+    ):
+        np.testing.assert_allclose(twice, once, rtol=1e-11)
+
+
+def test_symmetries_of_the_flow():
+    A, B = random_tickets(200, seed=7, independent=False)
+    T = exact.blowup_time(A, B, P)
+    A_out, B_out = exact.evolve(A, B, P, 0.7 * T)
+    cases = {
+        "rotation of x by one unit": (np.exp(1j), np.exp(2j), 1.0),
+        "magnitude and time": (8.0, 8.0, 8.0),
+    }
+    for turn_A, turn_B, faster in cases.values():
+        A_other, B_other = exact.evolve(turn_A * A, turn_B * B, P, 0.7 * T / faster)
+        # Rotating the input rounds it; a near-saddle passage amplifies that as above.
+        np.testing.assert_allclose(A_other, turn_A * A_out, rtol=1e-11)
+        np.testing.assert_allclose(B_other, turn_B * B_out, rtol=1e-11)
+    mirrored = exact.evolve(A.conj(), B.conj(), P, 0.7 * T)
+    np.testing.assert_allclose(mirrored, np.conj((A_out, B_out)), rtol=1e-14)  # same operations
+    # p is a unit of time.
+    np.testing.assert_allclose(exact.blowup_time(A, B, 2 * P + 1), T * P / (2 * P + 1), rtol=1e-14)
+
+
+def test_turning_point_is_the_middle_of_a_mirror():
+    A, B = random_tickets(500, seed=8, independent=False)
+    turn = exact.turning_point(A, B, P)
+    falls = ~np.isnan(turn.time)
+    assert 150 < falls.sum() < 350
+    A, B, time = A[falls], B[falls], turn.time[falls]
+    A_turn, B_turn = exact.evolve(A, B, P, time)
+    # At the turn both magnitudes are stationary: the rounding of its time enters squared.
+    np.testing.assert_allclose(np.abs(A_turn), turn.alpha[falls], rtol=1e-13)
+    np.testing.assert_allclose(np.abs(B_turn), turn.beta[falls], rtol=1e-13)
+    C3 = (A_turn**2 * B_turn.conj()).real
+    # ... and cos D passes zero at a finite rate, |dD/dt| time of it below 1e3 here.
+    assert np.max(np.abs(C3) / (np.abs(A_turn) ** 2 * np.abs(B_turn))) < 1e-12
+    A_back, B_back = exact.evolve(A, B, P, 2 * time)
+    np.testing.assert_allclose(np.abs(A_back), np.abs(A), rtol=1e-12)
+    np.testing.assert_allclose(np.abs(B_back), np.abs(B), rtol=1e-12)
+
+
+def test_starts_that_never_blow_up():
+    T = exact.blowup_time([0, 0, 1.0, 2.0], [0, 1j, -1.0, 2.0 * -(0.5**0.5)], P)
+    # The last has C2 = 0, D = pi and C1 = 4 - 8 (0.5**0.5)**2 in exact arithmetic: negative.
+    assert np.isinf(T).all()
+    # A fixed point stays; the others run into one along the separatrix.
+    assert exact.evolve(0.0, 1j, P, 1e6) == (0, 1j)
+    A, B = exact.evolve(1.0, -1.0, P, 5.0)
+    # alpha decays as exp(-2 p sqrt(1/2) t): below 1e-60 at t = 5.
+    assert abs(A) < 1e-60
+    np.testing.assert_allclose(B, -(0.5**0.5), rtol=1e-14)
+    turn = exact.turning_point(1.0, -1.0, P)
+    assert (turn.alpha, turn.time) == (0.0, np.inf)
+    np.testing.assert_allclose(turn.beta, 0.5**0.5, rtol=1e-15)
+
+
+def test_zero_components():
+    # beta0 = 0: by symmetry in time v = beta^2 vanishes at t = 0, beta = (alpha0/sqrt 2) tan(..),
+    # and it diverges at a quarter period, T = pi / (2 sqrt 2 p alpha0).
+    np.testing.assert_allclose(
+        exact.blowup_time(2j, 0.0, P), np.pi / (2 * 2**0.5 * P * 2), rtol=1e-15
+    )
+    A, B = exact.evolve(2j, 0.0, P, 0.01)
+    s = 2**0.5 * P * 2 * 0.01
+    np.testing.assert_allclose([A, B], [2j / np.cos(s), -(2**0.5) * np.tan(s)], rtol=1e-14)
+
+
+def test_crossing_zero_turns_psi_by_pi():
+    # C2 = 0, C1 > 0, D = pi: A and B stay real, dB/dt = p (C1 + 2 B^2) takes B through zero.
+    A, B, C1 = 1.0, -0.5, 0.5
+    rate, start = P * (2 * C1) ** 0.5, np.arctan(B * (2 / C1) ** 0.5)
+    T = (np.pi / 2 - start) / rate
+    np.testing.assert_allclose(exact.blowup_time(A, B, P), T, rtol=1e-15)
+    angle = start + rate * T * np.array([0.1, 0.3, 0.5, 0.9])
+    A_out, B_out = exact.evolve(A, B, P, (angle - start) / rate)
+    # The closed form's own tangent loses ten times the rounding near T.
+    np.testing.assert_allclose(A_out, C1**0.5 / np.cos(angle), rtol=1e-13)
+    np.testing.assert_allclose(B_out, (C1 / 2) ** 0.5 * np.tan(angle), rtol=1e-13)
+    assert B_out[0].real < 0 < B_out[-1].real
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e150])
+def test_no_overflow_at_extreme_scales(scale):
+    A, B = np.array([1.0, 1 + 1j]), np.array([1j, -0.2 - 0.7j])
+    np.testing.assert_allclose(
+        exact.blowup_time(scale * A, scale * B, P) * scale, exact.blowup_time(A, B, P), rtol=1e-14
+    )
+
+
+def test_beyond_the_range_of_floats_is_nan_not_wrong():
+    assert np.isnan(exact.blowup_time(1e-200, 1j, P))
+    # At rest long since: u = 2 p t overflows.
+    A, B = exact.evolve(1.0, -1.0, P, 1e308)
+    assert A == 0
+    np.testing.assert_allclose(B, -(0.5**0.5), rtol=1e-14)
+
+
+def test_dataarrays_keep_their_names():
+    rng = np.random.default_rng(9)
+    A = xr.DataArray(
+        rng.normal(size=(2, 3)) + 1j, dims=["neuron", "frequency"], coords={"frequency": [1, 2, 3]}
+    )
+    B = xr.DataArray(rng.normal(size=3) + 0.5j, dims=["frequency"], coords={"frequency": [1, 2, 3]})
+    T = exact.blowup_time(A, B, P)
+    assert T.name == "blowup_time"
+    assert T.dims == ("neuron", "frequency")
+    np.testing.assert_array_equal(T, exact.blowup_time(A.values, B.values, P))
+    times = [0.0, 0.5 * float(T.min())]
+    A_out, B_out = exact.evolve(A, B, P, times)
+    assert A_out.dims == B_out.dims == ("neuron", "frequency", "time")
+    assert A_out.time.values.tolist() == times
+    np.testing.assert_array_equal(A_out.isel(time=0), A)
+
+
+def test_input_dtypes_are_converted():
+    expected = exact.blowup_time(1.0 + 0j, 2.0 + 0j, P)
+    assert exact.blowup_time(1, 2, P) == expected
+    assert exact.blowup_time(np.complex64(1), np.float32(2), P) == expected
+    assert exact.blowup_time([], [], P).shape == (0,)
+
+
+def test_past_the_blowup():
+    T = exact.blowup_time(1.0, 1.0, P)
+    with pytest.raises(ValueError, match="blow up by t"):
+        exact.evolve(1.0, 1.0, P, [0.5 * T, T])
+    A, B = exact.evolve(1.0, 1.0, P, [0.5 * T, T, 2 * T], past_blowup="nan")
+    assert np.isnan(A).tolist() == np.isnan(B).tolist() == [False, True, True]
+    assert np.isinf(exact.output_magnitude(1.0, 1.0, P, [0.5 * T, T])).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: exact.blowup_time(1.0, 1.0, 4), ValueError, "p must be odd"),
+        (lambda: exact.blowup_time(1.0, 1.0, 5.0), TypeError, "p must be"),
+        (lambda: exact.blowup_time(np.nan, 1.0, 5), ValueError, "theta_hat must be finite"),
+        (lambda: exact.turning_point(1.0, [np.inf], 5), ValueError, "xi_hat must be finite"),
+        (lambda: exact.blowup_time("one", 1.0, 5), TypeError, "theta_hat must be complex"),
+        (lambda: exact.blowup_time(np.ones(2), np.ones(3), 5), ValueError, "must broadcast"),
+        (lambda: exact.evolve(1.0, 1.0, 5, -1.0), ValueError, "time must be non-negative"),
+        (lambda: exact.evolve(1.0, 1.0, 5, np.nan), ValueError, "time must be non-negative"),
+        (lambda: exact.evolve(1.0, 1.0, 5, 1j), TypeError, "time must be real"),
+        (lambda: exact.evolve(1.0, 1.0, 5, 0, past_blowup="no"), ValueError, "past_blowup"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
