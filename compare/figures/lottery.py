@@ -32,7 +32,8 @@ def contour(lottery: xr.Dataset, quantity: str, ax: Axes) -> Axes:
         rasterized=True,
     )
     middle = finite.isel(misalignment=finite.sizes["misalignment"] // 2)
-    levels = LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(float(middle.min()), float(middle.max()))
+    locator = LogLocator(subs=(1.0, 2.0, 5.0))
+    levels = np.asarray(locator.tick_values(float(middle.min()), float(middle.max())))
     lines = ax.contour(
         lottery.misalignment,
         lottery.magnitude,
