@@ -5,11 +5,12 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Two cores are what the suite is sized for; OpenMP threads would only fight pytest's workers.
 WORKERS ?= 2
+OUT ?= demo
 
 .PHONY: demo test lint types clean
 
 demo: $(READY)
-	$(BIN)/grokode demo --out demo
+	$(BIN)/grokode demo --out $(OUT)
 
 test: lint types
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \

@@ -18,7 +18,8 @@ h1 { line-height: 1.2; } h2 { margin-top: 2.5rem; }
 table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
 th, td { padding: .3rem .8rem; border-bottom: 1px solid #ddd; text-align: left; }
 td { font-variant-numeric: tabular-nums; }
-figure { margin: 1.5rem 0; break-inside: avoid; } svg { width: 100%; height: auto; }
+figure { margin: 1.5rem 0; break-inside: avoid; overflow-x: auto; }
+svg { width: 100%; min-width: 42rem; height: auto; } @media print { svg { min-width: 0; } }
 figcaption { color: #555; }
 """
 

@@ -26,7 +26,13 @@ def logit_heatmap(logits: xr.Dataset, source: str, x: int, ax: Axes) -> Axes:
     slices = logits[["network", "theory"]].sel(x=x)
     limit = max(float(abs(values).max()) for values in slices.values())
     mesh = ax.pcolormesh(
-        logits.output, logits.y, slices[source], cmap=DIVERGING, vmin=-limit, vmax=limit
+        logits.output,
+        logits.y,
+        slices[source],
+        cmap=DIVERGING,
+        vmin=-limit,
+        vmax=limit,
+        rasterized=True,
     )
     ax.figure.colorbar(mesh, ax=ax, label="centred logit")
     title = "Proposition 1" if source == "theory" else "network"

@@ -34,7 +34,8 @@ def winner_confusion(winners: xr.Dataset, rule: str, ax: Axes) -> Axes:
     counts = np.zeros((K, K), dtype=int)
     np.add.at(counts, (winners.predicted.sel(rule=rule) - 1, winners.observed - 1), 1)
     edges = np.arange(K + 1) + 0.5
-    mesh = ax.pcolormesh(edges, edges, counts, cmap=SEQUENTIAL)
+    # Rasterized: viewers of SVG draw hairlines between the cells of a mesh.
+    mesh = ax.pcolormesh(edges, edges, counts, cmap=SEQUENTIAL, rasterized=True)
     ax.figure.colorbar(mesh, ax=ax, label="neurons")
     ax.set(
         title=f"{rule.replace('_', ' ')} rule",
