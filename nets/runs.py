@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from grokode.nets.config import TrainingConfig
 from grokode.theory import fourier
 
-__all__ = ["Run", "RunWriter", "open_run"]
+__all__ = ["Run", "RunWriter", "never_published", "open_run"]
 
 _METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
 
@@ -241,6 +241,12 @@ class RunWriter:
             return
         encoding = {name: {"chunks": (chunk, *rows.shape[1:])}}
         data.to_zarr(store, group=name, mode="w", consolidated=False, encoding=encoding)
+
+
+def never_published(path: Path) -> bool:
+    """Whether a directory holds only what a writer leaves that was killed before its first step."""
+    leftovers = {"arrays.zarr", ".lock", "state-0.pth", "state-0.pth.new", "run.json.new"}
+    return path.is_dir() and {file.name for file in path.iterdir()} <= leftovers
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

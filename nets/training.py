@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from grokode.nets import tasks
 from grokode.nets.config import TrainingConfig
 from grokode.nets.initial import INITIALISATIONS
 from grokode.nets.mlp import Batch, Gradient
-from grokode.nets.runs import Run, RunWriter
+from grokode.nets.runs import Run, RunWriter, never_published
 from grokode.theory import fourier
 
 __all__ = ["DivergedError", "train"]
@@ -76,10 +77,14 @@ def train(
     [0, 10, 20]
     """
     path = Path(out)
-    resuming = resume and path.exists()
-    if path.exists() and not resume:
+    if initial is not None:
+        config = replace(config, initial="given")
+    if train_pairs is not None:
+        config = replace(config, train_fraction=len(np.asarray(train_pairs)) / config.p**2)
+    resuming = resume and (path / "run.json").exists()
+    if path.exists() and not resuming and not (resume and never_published(path)):
         raise FileExistsError(
-            f"{path} exists and is not overwritten; choose another directory, or resume the run"
+            f"{path} exists and is not overwritten; choose another directory, or resume a run"
         )
     if resuming:
         _check_same(config, Run(path))
@@ -153,6 +158,11 @@ def _initial_weights(
     config: TrainingConfig, initial: xr.Dataset | None
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     if initial is None:
+        if config.initial not in INITIALISATIONS:
+            raise ValueError(
+                f"initial {config.initial!r} names no recipe; pass the spectrum to start from, or "
+                f"choose one of {', '.join(INITIALISATIONS)}"
+            )
         draw = INITIALISATIONS[config.initial]
         initial = draw(config.p, config.neurons, config.scale, config.seed)
     weights = fourier.weights(initial)

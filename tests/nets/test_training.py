@@ -268,3 +268,29 @@ def test_pairs_are_checked():
         tasks.check_pairs([(0.5, 1)], 5)
     with pytest.raises(ValueError, match="at least one pair"):
         tasks.complement(np.empty((0, 2), dtype=int), 5)
+
+
+def test_a_training_killed_before_its_first_checkpoint_starts_afresh(tmp_path):
+    whole = nets.train(SMALL, tmp_path / "whole")
+    path = tmp_path / "killed"
+    nets.train(dataclasses.replace(SMALL, steps=1), path)
+    (path / "run.json").unlink()
+    for state in path.glob("state-1.pth"):
+        state.rename(path / "state-0.pth")
+    again = nets.train(SMALL, path, resume=True)
+    np.testing.assert_array_equal(again.weights.theta, whole.weights.theta)
+    # A folder with anything else in it is somebody's, and stays as it is.
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    with pytest.raises(FileExistsError, match="not overwritten"):
+        nets.train(SMALL, tmp_path / "mine", resume=True)
+
+
+def test_what_was_given_is_recorded(tmp_path):
+    start, pairs = nets.gaussian(7, 6, 0.5, 3), nets.all_pairs(7)[:30]
+    run = nets.train(SMALL, tmp_path / "run", initial=start, train_pairs=pairs)
+    assert (run.config.initial, run.config.train_fraction) == ("given", 30 / 49)
+    np.testing.assert_array_equal(run.train_pairs, pairs)
+    assert len(run.test_pairs) == 19
+    with pytest.raises(ValueError, match="names no recipe"):
+        nets.train(run.config, tmp_path / "again")
