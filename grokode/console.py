@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 __all__ = ["note", "one_line_errors", "print_json", "print_table", "training_progress"]
@@ -45,15 +45,14 @@ def training_progress(steps: int) -> Iterator[Callable[[int, float, float], None
     columns = (
         TextColumn("training"),
         BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("step {task.completed:.0f}  {task.fields[state]}"),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[state]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=_err, disable=not _err.is_terminal, transient=True) as progress:
         task = progress.add_task("training", total=steps, state="")
 
         def report(step: int, loss: float, accuracy: float) -> None:
-            progress.update(task, completed=step, state=f"loss {loss:.4f}  accuracy {accuracy:.3f}")
+            progress.update(task, completed=step, state=f"loss {loss:.4f} acc {accuracy:.3f}")
 
         yield report
 
