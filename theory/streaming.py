@@ -1,0 +1,167 @@
+"""Lotteries too many for memory: winners of random neurons, streamed to disk in chunks.
+
+The waves of Gaussian weights are themselves independent complex Gaussians, so tickets are drawn
+directly, decided by their closed-form blow-up times, and forgotten; what stays of a neuron is its
+winner. A million neurons at p = 997, 5e8 tickets, take 12 MB on disk and hardly any memory.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from numpy.typing import NDArray
+
+from grokode.theory.exact import blowup_time
+from grokode.theory.fourier import check_modulus
+
+__all__ = ["stream_winners"]
+
+Array = NDArray[Any]
+
+# Neurons drawn from one generator. Part of the meaning of a seed: not to be changed.
+_BLOCK = 256
+
+
+def stream_winners(
+    p: int,
+    neurons: int,
+    scale: float,
+    seed: int,
+    out: str | Path,
+    *,
+    chunk: int = 2048,
+    resume: bool = False,
+) -> xr.Dataset:
+    """Winner and blow-up time of every neuron of a Gaussian network, into a Zarr store.
+
+    A killed stream, resumed, gives the same numbers as an uninterrupted one; they do not depend on
+    `chunk` either.
+
+    Parameters
+    ----------
+    p : int
+        Odd modulus.
+    neurons : int
+    scale : float
+        Weights of both layers are scale * N(0, 1) / sqrt(p).
+    seed : int
+    out : path
+        Directory of the store.
+    chunk : int
+        Neurons between writes, a multiple of 256: what a kill costs at most. Memory hardly depends
+        on it, since tickets are drawn and decided 256 neurons at a time.
+    resume : bool
+        Go on with a store that a stream of the same p, neurons, scale and seed has left in `out`.
+        Nothing that exists is ever overwritten otherwise.
+
+    Returns
+    -------
+    Dataset
+        ``winner (neuron)``, the frequency of the ticket that blows up first, and its
+        ``blowup_time (neuron)`` in gradient-flow time of the summed loss; read from the store when
+        they are used.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is out of range, or the store to resume is of another stream.
+    FileExistsError
+        If there is something at `out` and `resume` is false.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     won = stream_winners(23, 1000, 0.1, seed=0, out=f"{folder}/winners.zarr").load()
+    >>> won.winner.shape, int(won.winner.min()), int(won.winner.max())
+    ((1000,), 1, 11)
+    """
+    p = check_modulus(p)
+    for name, value, least in (("neurons", neurons, 1), ("seed", seed, 0), ("chunk", chunk, 1)):
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if chunk % _BLOCK:
+        raise ValueError(f"chunk must be a multiple of {_BLOCK}, got {chunk}")
+    if not 0 < scale < np.inf:
+        raise ValueError(f"scale must be positive and finite, got {scale}")
+    path = Path(out)
+    stream = {"p": p, "neurons": int(neurons), "scale": float(scale), "seed": int(seed)}
+    winner, time = _open(path, stream, int(chunk), resume)
+    # The store's own chunks, should it be resumed with others: only whole ones are written.
+    size = winner.chunks[0]
+    # Frequencies start at 1, so 0 is where nothing has been written yet.
+    missing = np.flatnonzero(winner[:] == 0) // size
+    for start in size * np.unique(missing):
+        stop = min(start + size, neurons)
+        chosen, when = _decide(p, start, stop, scale, seed)
+        time[start:stop] = when
+        winner[start:stop] = chosen  # last: it says that the chunk is complete
+    return xr.open_zarr(path, consolidated=False, chunks=None)
+
+
+def _open(
+    path: Path, stream: dict[str, Any], chunk: int, resume: bool
+) -> tuple[zarr.Array, zarr.Array]:
+    """Arrays winner and blowup_time of a new store, or of the one to resume."""
+    if path.exists():
+        if not resume:
+            raise FileExistsError(f"{path} exists; pass resume=True to go on with it")
+        try:
+            group = zarr.open_group(path, mode="r+")
+            winner, time = group["winner"], group["blowup_time"]
+        except (FileNotFoundError, KeyError) as error:
+            raise ValueError(f"{path} holds no stream of winners; choose another out") from error
+        found = {name: group.attrs.get(name) for name in stream}
+        if found != stream:
+            raise ValueError(f"{path} is the stream of {found}, not of {stream}; change one")
+        return winner, time  # type: ignore[return-value]
+    # Built aside and renamed, so that a store at `path` always has its arrays.
+    draft = path.with_name(path.name + ".new")
+    group = zarr.open_group(draft, mode="w", attributes=stream)
+    winner, time = (
+        group.create_array(
+            name,
+            shape=(stream["neurons"],),
+            chunks=(chunk,),
+            dtype=dtype,
+            fill_value=fill,
+            dimension_names=["neuron"],
+            attributes={"long_name": meaning},
+        )
+        for name, dtype, fill, meaning in (
+            ("winner", "int32", 0, "frequency of the winning ticket"),
+            ("blowup_time", "float64", np.nan, "blow-up time of the winning ticket"),
+        )
+    )
+    draft.rename(path)
+    group = zarr.open_group(path, mode="r+")
+    return group["winner"], group["blowup_time"]  # type: ignore[return-value]
+
+
+def _decide(p: int, start: int, stop: int, scale: float, seed: int) -> tuple[Array, Array]:
+    """Winner and its blow-up time for the neurons from start, a multiple of the block, to stop."""
+    winners, times = np.empty(stop - start, dtype=np.int32), np.empty(stop - start)
+    for first in range(start, stop, _BLOCK):
+        count = min(_BLOCK, stop - first)
+        theta_hat, xi_hat = _draw(p, scale, seed, first // _BLOCK, count)
+        T = blowup_time(theta_hat, xi_hat, p)
+        part = slice(first - start, first - start + count)
+        best = T.argmin(axis=1)
+        winners[part] = best + 1
+        times[part] = T[np.arange(count), best]
+    return winners, times
+
+
+def _draw(p: int, scale: float, seed: int, block: int, count: int) -> tuple[Array, Array]:
+    """Waves of the first `count` neurons of a block.
+
+    A wave (2/p) sum_x w[x] e^(-i w_k x) of weights with variance scale^2/p has real and imaginary
+    parts of variance 2 scale^2/p^2.
+    """
+    rng = np.random.default_rng((seed, block))
+    waves = rng.standard_normal((count, 2, p - 1))
+    waves *= 2**0.5 * scale / p
+    pairs = waves.view(np.complex128)
+    return pairs[:, 0], pairs[:, 1]
