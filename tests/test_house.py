@@ -19,8 +19,8 @@ FORBIDDEN = {
 }
 FLOORS = [
     {"fourier"},
-    {"flow", "exact", "solvers", "mechanism", "rule"},
-    {"neuron_flow", "moment_flow", "lottery"},
+    {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"},
+    {"neuron_flow", "moment_flow", "lottery", "streaming"},
     {"predictors"},
 ]
 

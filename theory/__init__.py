@@ -1,6 +1,6 @@
 """What the equations say: coordinates, flows, closed forms, solvers, predictors; no torch."""
 
-from grokode.theory import flow, fourier
+from grokode.theory import flow, fourier, systems
 from grokode.theory.exact import blowup_time, evolve, turning_point
 from grokode.theory.fourier import misalignment, spectrum, weights
 from grokode.theory.lottery import contour, dominance_scaling, dominance_times
@@ -8,6 +8,7 @@ from grokode.theory.mechanism import proposition_1
 from grokode.theory.predictors import PREDICTORS, get_predictor
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
+from grokode.theory.streaming import stream_winners
 
 __all__ = [
     "PREDICTORS",
@@ -24,6 +25,8 @@ __all__ = [
     "proposition_1",
     "simulate",
     "spectrum",
+    "stream_winners",
+    "systems",
     "turning_point",
     "weights",
 ]

@@ -18,6 +18,7 @@ from grokode.theory.moment_flow import clock_flow, moment_flow
 from grokode.theory.neuron_flow import neuron_flow
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
+from grokode.theory.systems import TicketFlow
 
 __all__ = ["PREDICTORS", "Predictor", "get_predictor", "ticket_flow"]
 
@@ -102,7 +103,7 @@ def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr
     """
     rule.require(activation="quadratic", optimizer="sgd")
     asked = np.asarray(steps)
-    path = simulate(initial, asked * rule.time_per_step, check=False)
+    path = simulate(TicketFlow(rule.p), initial, asked * rule.time_per_step, check=False)
     return path.rename(time="step").assign_coords(step=("step", asked, {"long_name": "step"}))
 
 

@@ -1,21 +1,24 @@
-"""Ensembles of small ODEs, one per ticket, integrated in parallel with numba.
+"""Ensembles of small systems, one copy per ticket, each with steps of its own.
 
-Each ticket has its own adaptive steps: Dormand and Prince's 5(4) pair with PI step control, and the
-pair's quartic dense output at the asked times. The tableau is SciPy's.
+`simulate` integrates any `grokode.theory.systems.System` on all CPU threads, several tickets at a
+time in vector lanes, or with the same scalar stepper on a CUDA device. Step sizes are under PI
+control; values at asked times between steps come from the method's own dense output.
 
-Sources: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, sections II.4-II.6.
+Source: Hairer, Norsett and Wanner, Solving Ordinary Differential Equations I, II.4 to II.6 and, for
+the control, Hairer and Wanner, part II, IV.2.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import Any, Literal
 
-import numba as nb
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import RK45
 
-from grokode.theory.fourier import check_modulus
+from grokode.theory import _stepper
+from grokode.theory.systems import System
+from grokode.theory.tableaus import Tableau, get_method
 
 __all__ = ["Status", "simulate"]
 
@@ -25,190 +28,275 @@ Array = NDArray[Any]
 class Status(IntEnum):
     """How the integration of a ticket ended."""
 
-    REACHED = 0
+    REACHED = _stepper.REACHED
     """The last asked time was reached."""
-    BLEW_UP = 1
-    """The state grew without bound, or the step shrank to rounding, before the last asked time."""
-    TOO_MANY_STEPS = 2
+    BLEW_UP = _stepper.BLEW_UP
+    """The state overflowed, or the steps shrank to rounding, before the last asked time."""
+    TOO_MANY_STEPS = _stepper.TOO_MANY_STEPS
     """The limit on steps was met."""
+    STOPPED = _stepper.STOPPED
+    """The norm met `stop_norm`."""
 
 
 def simulate(
-    spectrum: xr.Dataset,
+    system: System,
+    initial: xr.Dataset | Sequence[ArrayLike],
     times: ArrayLike,
     *,
-    rtol: float = 1e-9,
+    method: str = "tsit5",
+    rtol: float = 1e-8,
+    atol: float = 0.0,
+    step_size: float | None = None,
+    stop_norm: float | None = None,
     max_steps: int = 100_000,
     check: bool = True,
+    device: Literal["cpu", "cuda", "auto"] = "cpu",
 ) -> xr.Dataset:
-    """Trajectory of every ticket of a spectrum under the four-variable flow.
+    """Trajectory of every ticket of an ensemble.
 
     Parameters
     ----------
-    spectrum : Dataset
-        Initial state, see `grokode.theory.fourier.spectrum`; any leading dimensions.
+    system : System
+        The equations, for instance `grokode.theory.systems.TicketFlow`.
+    initial : Dataset or sequence of arrays
+        State at time 0: a Dataset that holds the system's variables, such as a spectrum, with any
+        dimensions; or one array for each variable in the system's order, of one broadcastable
+        shape.
     times : array (n,)
-        Increasing, not negative; gradient-flow time of the summed loss.
-    rtol : float
-        Error of a step relative to the size of the ticket's state. Halving the tolerance about
-        halves the error of the result.
+        Increasing and not negative, measured from the initial state. The unit is the system's:
+        gradient-flow time of the summed loss for the flows of a ticket.
+    method : {"tsit5", "dopri853", "rk4"}
+        Tsitouras 5(4), Dormand-Prince 8(5,3), or the classical method with fixed steps.
+    rtol, atol : float
+        A step's error in each variable, a complex one taken as a whole, is held below
+        ``sqrt(atol^2 + rtol^2 |variable|^2)``, in the mean square over the variables. Unused by
+        rk4.
+    step_size : float, optional
+        Step of rk4, which needs it; the adaptive methods refuse it.
+    stop_norm : float, optional
+        A ticket stops where the Euclidean norm of its state first meets this threshold at the end
+        of a step; the crossing is located on the dense output.
     max_steps : int
-        Steps per ticket at most.
+        Steps per ticket at most, rejected ones included.
     check : bool
-        Raise if a ticket does not reach the last time. Otherwise its later values are NaN and its
+        Raise if a ticket blows up or meets `max_steps`. Otherwise its later values are NaN and its
         status says why.
+    device : {"cpu", "cuda", "auto"}
+        "auto" uses CUDA when there is a device.
 
     Returns
     -------
     Dataset
-        A spectrum with dimension ``time`` in front of ``theta_hat`` and ``xi_hat``; means do not
-        move. Per ticket ``status`` (see `Status`), ``steps`` (accepted) and ``rejected``.
+        The system's variables with a dimension ``time`` in front, NaN after a ticket has stopped;
+        whatever else `initial` holds is kept. Per ticket ``status`` (see `Status`), the numbers of
+        ``accepted`` and ``rejected`` steps, and ``stop_time``: the last time asked or, for a
+        ticket that stopped before, the time it stopped at. After a blow-up under an adaptive method
+        that is the blow-up time as far as the tolerance allows. Dimensions of plain arrays are
+        named ``batch_i``.
 
     Raises
     ------
+    TypeError
+        If the system is none, or a variable or a time is not numeric or is complex where the
+        system is real.
     ValueError
-        If times are not increasing, a value is not finite, or the tolerance is out of range.
+        If times are not increasing, a value is not finite, shapes or variables do not match, the
+        spectrum has another p than the system, or an option is unknown or out of range.
     RuntimeError
-        If a ticket failed and `check` is true.
+        If a ticket failed and `check` is true, or there is no CUDA device where one is asked for.
 
     Examples
     --------
-    >>> from grokode.theory import fourier
-    >>> x = np.arange(5)
-    >>> wave = 0.1 * np.cos(2 * np.pi * x / 5)[None]
-    >>> path = simulate(fourier.spectrum(2**0.5 * wave, wave), [0.0, 0.5])
-    >>> beta = fourier.beta(path).sel(frequency=1).squeeze().values
-    >>> bool(np.allclose(beta, [0.1, 0.1 / (1 - 2 * 5 * 0.1 * 0.5)], rtol=1e-8))
+    An aligned ticket with alpha^2 = 2 beta^2 follows beta0 / (1 - 2 p beta0 t):
+
+    >>> from grokode.theory.systems import TicketFlow
+    >>> path = simulate(TicketFlow(5), (0.1 * 2**0.5, 0.1), [0.0, 0.5])
+    >>> bool(np.allclose(path.xi_hat, [0.1, 0.1 / (1 - 2 * 5 * 0.1 * 0.5)], rtol=1e-7))
     True
     """
-    p = check_modulus(spectrum.attrs["p"])
-    asked = np.ascontiguousarray(times, dtype=np.float64)
-    if asked.ndim != 1 or not asked.size or not np.isfinite(asked).all():
-        raise ValueError(f"times must be a finite, non-empty list, got shape {asked.shape}")
+    if not isinstance(system, System):
+        raise TypeError(f"system must be a System such as TicketFlow(p=23), got {system!r}")
+    asked = _check_times(times)
+    tableau = get_method(method)
+    _check_options(tableau, rtol, atol, step_size, stop_norm, max_steps, device)
+    state = _labelled(system, initial)
+    first = state[next(iter(system.variables))]
+    y = _pack(system, state)
+    path = np.full((asked.size, *y.shape), np.nan)
+    report = np.zeros((len(y), 4))
+    integrate = _integrator(device)
+    integrate(
+        system,
+        tableau,
+        y,
+        asked,
+        report,
+        path,
+        step_size if step_size is not None else rtol ** (1 / tableau.order),
+        (rtol**2, atol**2),
+        np.inf if stop_norm is None else stop_norm**2,
+        max_steps,
+    )
+    if check:
+        _raise_failures(report, asked, max_steps)
+    columns = report.reshape(*first.shape, 4)
+    moved = {
+        name: (("time", *first.dims), values.reshape(asked.size, *first.shape), state[name].attrs)
+        for name, values in _unpack(system, path).items()
+    }
+    flags = {
+        "flag_values": [int(status) for status in Status],
+        "flag_meanings": " ".join(status.name.lower() for status in Status),
+    }
+    outcome = {
+        "status": (first.dims, columns[..., 0].astype(np.int8), flags),
+        "accepted": (first.dims, columns[..., 1].astype(int), {"long_name": "accepted steps"}),
+        "rejected": (first.dims, columns[..., 2].astype(int), {"long_name": "rejected steps"}),
+        "stop_time": (first.dims, columns[..., 3], {"long_name": "time of the last state"}),
+    }
+    return state.assign(moved | outcome).assign_coords(
+        time=("time", asked, {"long_name": "time since the initial state"})
+    )
+
+
+def _check_times(times: ArrayLike) -> Array:
+    given = np.asarray(times)
+    if given.dtype.kind not in "iuf":
+        raise TypeError(f"times must be real numbers, got dtype {given.dtype}")
+    asked = np.ascontiguousarray(given, dtype=np.float64)
+    if given.ndim != 1 or not asked.size:
+        raise ValueError(f"times must be a non-empty list, got shape {given.shape}")
+    if not np.isfinite(asked).all():
+        raise ValueError("times must be finite, got NaN or infinity")
     if asked[0] < 0 or (np.diff(asked) <= 0).any():
         raise ValueError("times must be increasing and not negative; sort them and drop repeats")
+    return asked
+
+
+def _check_options(
+    tableau: Tableau,
+    rtol: float,
+    atol: float,
+    step_size: float | None,
+    stop_norm: float | None,
+    max_steps: int,
+    device: str,
+) -> None:
     if not 1e-14 <= rtol < 1:
         raise ValueError(f"rtol must be in [1e-14, 1), got {rtol}")
-    hats = spectrum.theta_hat
-    state = np.stack(
-        [
-            part.ravel()
-            for hat in (hats.values, spectrum.xi_hat.transpose(*hats.dims).values)
-            for part in (hat.real, hat.imag)
-        ],
-        axis=-1,
-    ).astype(np.float64)
-    if not np.isfinite(state).all():
-        raise ValueError("spectrum must be finite, got NaN or infinity")
-    path = np.full((len(state), asked.size, 4), np.nan)
-    report = np.zeros((len(state), 3), dtype=np.int64)
-    _integrate_all(state, asked, float(p), rtol, max_steps, path, report)
-    failed = report[:, 0] != Status.REACHED
-    if check and failed.any():
-        raise RuntimeError(
-            f"{failed.sum()} of {failed.size} tickets blow up or need more than {max_steps} steps "
-            f"before time {asked[-1]:g}; ask for times before blowup_time, or pass check=False"
+    if not 0 <= atol < np.inf:
+        raise ValueError(f"atol must be finite and not negative, got {atol}")
+    if tableau.adaptive and step_size is not None:
+        raise ValueError(f"step_size is for rk4, {tableau.name} adapts its own; pass rtol instead")
+    if not tableau.adaptive and (step_size is None or not 0 < step_size < np.inf):
+        raise ValueError(f"method {tableau.name} needs a positive step_size, got {step_size}")
+    if stop_norm is not None and not 0 < stop_norm < np.inf:
+        raise ValueError(f"stop_norm must be positive and finite, got {stop_norm}")
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 1:
+        raise ValueError(f"max_steps must be a positive integer, got {max_steps!r}")
+    if device not in ("cpu", "cuda", "auto"):
+        raise ValueError(f"device must be cpu, cuda or auto, got {device!r}")
+
+
+def _labelled(system: System, initial: Any) -> xr.Dataset:
+    """The initial state as a Dataset whose variables all have the dimensions of the first."""
+    names = list(system.variables)
+    if isinstance(initial, xr.Dataset):
+        missing = [name for name in names if name not in initial]
+        if missing:
+            raise ValueError(
+                f"initial must hold the variables {names}, but {missing} are missing; "
+                "for network weights see grokode.theory.spectrum"
+            )
+        if "time" in initial.dims:
+            raise ValueError("initial has a dimension time already; pick one state with isel")
+        modulus = initial.attrs.get("p")
+        if modulus is not None and getattr(system, "p", modulus) != modulus:
+            raise ValueError(f"system has p = {system.p}, but initial has p = {modulus}")  # type: ignore[attr-defined]
+        state = initial.drop_vars("time", errors="ignore")  # a restart's scalar coordinate
+        dims = state[names[0]].dims
+        for name in names:
+            if set(initial[name].dims) != set(dims):
+                raise ValueError(
+                    f"initial must have one set of dimensions, got {dims} for {names[0]} and "
+                    f"{initial[name].dims} for {name}"
+                )
+        return state.assign({name: state[name].transpose(*dims) for name in names})
+    if isinstance(initial, np.ndarray | xr.DataArray) or not isinstance(initial, Sequence):
+        raise TypeError(
+            f"initial must be a Dataset or a tuple of arrays ({', '.join(names)}), "
+            f"got {type(initial).__name__}"
         )
-    shape = (asked.size, *hats.shape)
-    waves = np.moveaxis(path, 1, 0)
-    dims = ("time", *hats.dims)
-    counts = report.reshape(*hats.shape, 3)
-    return spectrum.assign(
-        theta_hat=(dims, (waves[..., 0] + 1j * waves[..., 1]).reshape(shape), hats.attrs),
-        xi_hat=(dims, (waves[..., 2] + 1j * waves[..., 3]).reshape(shape), spectrum.xi_hat.attrs),
-        status=(hats.dims, counts[..., 0]),
-        steps=(hats.dims, counts[..., 1]),
-        rejected=(hats.dims, counts[..., 2]),
-    ).assign_coords(time=("time", asked, {"units": "gradient-flow time of the summed loss"}))
+    if len(initial) != len(names):
+        raise ValueError(
+            f"initial must have one array for each of {names}, got {len(initial)} arrays"
+        )
+    arrays = [np.asarray(values) for values in initial]
+    try:
+        arrays = [array.copy() for array in np.broadcast_arrays(*arrays)]
+    except ValueError:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(
+            f"initial must have arrays of one broadcastable shape, got {shapes}"
+        ) from None
+    dims = tuple(f"batch_{i}" for i in range(arrays[0].ndim))
+    return xr.Dataset({name: (dims, array) for name, array in zip(names, arrays, strict=True)})
 
 
-_A, _B, _E, _P = (np.ascontiguousarray(getattr(RK45, name)) for name in "ABEP")
-_STAGES = 6
+def _pack(system: System, state: xr.Dataset) -> Array:
+    """Variables as float64 (tickets, components); the one place where input is converted."""
+    columns = []
+    for name, kind in system.variables.items():
+        values = state[name].values
+        if values.dtype.kind not in ("iufc" if kind is complex else "iuf"):
+            raise TypeError(
+                f"initial {name} must be {kind.__name__} numbers, got dtype {values.dtype}"
+            )
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"initial {name} must be finite, got NaN or infinity; drop those tickets"
+            )
+        columns += [values.real.ravel(), values.imag.ravel()][: 1 + (kind is complex)]
+    return np.stack([column.astype(np.float64) for column in columns], axis=-1)
 
 
-@nb.njit(cache=True, error_model="numpy", inline="always")
-def _velocity(y: Array, p: float, out: Array) -> None:
-    """The flow dA/dt = 2 p conj(A) B, dB/dt = p A^2 on (Re A, Im A, Re B, Im B)."""
-    out[0] = 2 * p * (y[0] * y[2] + y[1] * y[3])
-    out[1] = 2 * p * (y[0] * y[3] - y[1] * y[2])
-    out[2] = p * (y[0] * y[0] - y[1] * y[1])
-    out[3] = 2 * p * y[0] * y[1]
+def _unpack(system: System, path: Array) -> dict[str, Array]:
+    """Variables (time, tickets) of a path (time, tickets, components)."""
+    variables, column = {}, 0
+    for name, kind in system.variables.items():
+        if kind is complex:
+            variables[name] = path[..., column] + 1j * path[..., column + 1]
+            column += 2
+        else:
+            variables[name] = path[..., column]
+            column += 1
+    return variables
 
 
-@nb.njit(cache=True, parallel=True, error_model="numpy")
-def _integrate_all(
-    state: Array, times: Array, p: float, rtol: float, max_steps: int, path: Array, report: Array
-) -> None:
-    for i in nb.prange(len(state)):
-        _integrate(state[i], times, p, rtol, max_steps, path[i], report[i])
+def _integrator(device: str) -> Any:
+    """The function that integrates on the device; compilers are loaded when first needed."""
+    if device != "cpu":
+        from grokode.theory import cuda_solvers
+
+        if device == "cuda" or cuda_solvers.available():
+            return cuda_solvers.integrate
+    from grokode.theory import _stepper_lanes
+
+    return _stepper_lanes.integrate
 
 
-@nb.njit(cache=True, error_model="numpy")
-def _integrate(
-    start: Array, times: Array, p: float, rtol: float, max_steps: int, path: Array, report: Array
-) -> None:
-    """Fill `path` (time, 4) and `report` (status, accepted, rejected) of one ticket."""
-    y = start.copy()
-    k = np.empty((_STAGES + 1, 4))
-    trial, weights = np.empty(4), np.empty(_STAGES + 1)
-    t, asked, last_error = 0.0, 0, 1e-4
-    size = max(np.abs(y[:2]).max(), np.abs(y[2:]).max())
-    if size == 0:
-        path[:] = 0
-        return
-    _velocity(y, p, k[0])
-    # A ticket changes on the scale 1 / (2 p size).
-    h = 0.05 * rtol**0.2 / (p * size)
-    while asked < len(times):
-        if report[1] + report[2] >= max_steps:
-            report[0] = 2
-            return
-        for s in range(1, _STAGES):
-            for c in range(4):
-                total = 0.0
-                for j in range(s):
-                    total += _A[s, j] * k[j, c]
-                trial[c] = y[c] + h * total
-            _velocity(trial, p, k[s])
-        for c in range(4):
-            total = 0.0
-            for j in range(_STAGES):
-                total += _B[j] * k[j, c]
-            trial[c] = y[c] + h * total
-        _velocity(trial, p, k[_STAGES])
-        error = size = 0.0
-        for c in range(4):
-            total = 0.0
-            for j in range(_STAGES + 1):
-                total += _E[j] * k[j, c]
-            error = max(error, abs(h * total))
-            size = max(size, abs(y[c]), abs(trial[c]))
-        error /= rtol * size
-        if not error <= 1:
-            report[2] += 1
-            h *= max(0.2, 0.9 * error**-0.2) if error < np.inf else 0.2
-            if t + h == t:
-                report[0] = 1
-                return
-            continue
-        report[1] += 1
-        while asked < len(times) and times[asked] <= t + h:
-            x = (times[asked] - t) / h
-            for j in range(_STAGES + 1):
-                weights[j] = x * (_P[j, 0] + x * (_P[j, 1] + x * (_P[j, 2] + x * _P[j, 3])))
-            for c in range(4):
-                total = 0.0
-                for j in range(_STAGES + 1):
-                    total += weights[j] * k[j, c]
-                path[asked, c] = y[c] + h * total
-            asked += 1
-        t += h
-        y[:] = trial
-        k[0] = k[_STAGES]
-        # PI control: the last error damps the reaction to this one.
-        error = max(error, 1e-10)
-        h *= min(5.0, max(0.2, 0.9 * error**-0.14 * last_error**0.08))
-        last_error = error
-        if t + h == t:
-            report[0] = 1
-            return
+def _raise_failures(report: Array, asked: Array, max_steps: int) -> None:
+    status, stop_time = report[:, 0], report[:, 3]
+    blown, slow = status == Status.BLEW_UP, status == Status.TOO_MANY_STEPS
+    if blown.any():
+        raise RuntimeError(
+            f"{blown.sum()} of {status.size} tickets blow up before the last time {asked[-1]:g}, "
+            f"the first at {stop_time[blown].min():.6g}; ask for earlier times, set stop_norm, or "
+            "pass check=False for NaN after the blow-up"
+        )
+    if slow.any():
+        raise RuntimeError(
+            f"{slow.sum()} of {status.size} tickets met max_steps = {max_steps} before the last "
+            f"time {asked[-1]:g}, the first at {stop_time[slow].min():.6g}; raise max_steps or "
+            "rtol, or pass check=False for NaN after it"
+        )

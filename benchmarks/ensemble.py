@@ -1,0 +1,164 @@
+"""Ensembles of tickets to a common time, beside SciPy, torchdiffeq and diffrax.
+
+Gaussian tickets are scaled to one blow-up time, 1, and followed to t = 0.9: the step sizes of a
+batch then agree, which is kind to solvers that share them. Tolerances are 1e-8; the errors achieved
+stand beside the times.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.integrate import solve_ivp
+
+from grokode.theory import exact
+from grokode.theory.solvers import simulate
+from grokode.theory.systems import TicketFlow
+
+from .record import best_of, row
+
+Array = NDArray[Any]
+
+P = 23
+END = 0.9
+RTOL = 1e-8
+ATOL = 1e-12  # of the peers; states are of size 1/(2p) and above
+
+
+def tickets(n: int) -> tuple[Array, Array]:
+    """n random tickets that blow up at time 1."""
+    A, B = np.random.default_rng(0).normal(size=(2, n, 2)) @ np.array([1, 1j])
+    # Magnitudes times c are times over c.
+    T = exact.blowup_time(A, B, P)
+    return A * T, B * T
+
+
+def rows(n: int = 100_000) -> list[dict[str, Any]]:
+    """Nanoseconds a ticket and core, ours and theirs."""
+    start = tickets(n)
+    ours, results = {}, []
+    for method in ("tsit5", "dopri853"):
+        seconds, path = best_of(lambda m=method: simulate(TicketFlow(P), start, [END], method=m))
+        end = path.theta_hat.values[0], path.xi_hat.values[0]
+        ours[method] = seconds / n * 1e9, _error(start, end)
+        steps = int(path.accepted.sum() + path.rejected.sum())
+        results.append(
+            row(f"one step, {method}", seconds / steps * 1e9, "ns", error=ours[method][1])
+        )
+    peers: list[tuple[str, str, str, int, Callable[[Array, Array], Any]]] = [
+        ("dopri853", "scipy.integrate.solve_ivp DOP853", "scipy", min(n, 200), _scipy),
+        ("tsit5", "torchdiffeq dopri5, batched", "torchdiffeq", min(n, 10_000), _torchdiffeq),
+        ("tsit5", "diffrax Tsit5, jit and vmap", "diffrax", min(n, 10_000), _diffrax),
+    ]
+    for method, peer, module, count, solve in peers:
+        ns, error = ours[method]
+        name = f"ensemble at rtol {RTOL:g}, {method}"
+        if find_spec(module) is None:
+            results.append(row(name, ns, "ns/ticket", error=error, peer=f"{peer}: not installed"))
+            continue
+        part = start[0][:count], start[1][:count]
+        seconds, end = best_of(solve(*part), repeats=3)
+        results.append(
+            row(
+                name,
+                ns,
+                "ns/ticket",
+                error=error,
+                peer=peer,
+                theirs=seconds / count * 1e9,
+                their_error=_error(part, end),
+            )
+        )
+    return results
+
+
+def _error(start: tuple[Array, Array], end: tuple[Array, Array]) -> float:
+    """Largest error of a ticket's state relative to its norm, against the closed form."""
+    truth = exact.evolve(*start, P, np.full(len(start[0]), END))
+    wrong = np.hypot(*(np.abs(e - t) for e, t in zip(end, truth, strict=True)))
+    return float((wrong / np.hypot(*(np.abs(t) for t in truth))).max())
+
+
+def _scipy(A: Array, B: Array) -> Callable[[], Any]:
+    def velocity(_: float, y: Array) -> Array:
+        return np.array([2 * P * y[0].conjugate() * y[1], P * y[0] * y[0]])
+
+    def solve() -> Any:
+        ends = [
+            solve_ivp(velocity, (0, END), y, method="DOP853", rtol=RTOL, atol=ATOL).y[:, -1]
+            for y in np.stack([A, B], axis=1)
+        ]
+        return np.array(ends).T
+
+    return solve
+
+
+def _torchdiffeq(A: Array, B: Array) -> Callable[[], Any]:
+    import torch
+    from torchdiffeq import odeint
+
+    torch.set_num_threads(1)
+    y0 = torch.tensor(np.stack([A.real, A.imag, B.real, B.imag]))
+    times = torch.tensor([0.0, END], dtype=torch.float64)
+
+    def velocity(_: Any, y: Any) -> Any:
+        ar, ai, br, bi = y
+        return torch.stack(
+            [
+                2 * P * (ar * br + ai * bi),
+                2 * P * (ar * bi - ai * br),
+                P * (ar * ar - ai * ai),
+                2 * P * ar * ai,
+            ]
+        )
+
+    def solve() -> Any:
+        with torch.no_grad():
+            y = odeint(velocity, y0, times, rtol=RTOL, atol=ATOL, method="dopri5")[-1].numpy()
+        return y[0] + 1j * y[1], y[2] + 1j * y[3]
+
+    return solve
+
+
+def _diffrax(A: Array, B: Array) -> Callable[[], Any]:
+    import diffrax
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+
+    def velocity(t: Any, y: Any, args: Any) -> Any:
+        ar, ai, br, bi = y
+        return jnp.stack(
+            [
+                2 * P * (ar * br + ai * bi),
+                2 * P * (ar * bi - ai * br),
+                P * (ar * ar - ai * ai),
+                2 * P * ar * ai,
+            ]
+        )
+
+    def one(y: Any) -> Any:
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(velocity),
+            diffrax.Tsit5(),
+            t0=0.0,
+            t1=END,
+            dt0=None,
+            y0=y,
+            stepsize_controller=diffrax.PIDController(rtol=RTOL, atol=ATOL),
+            saveat=diffrax.SaveAt(t1=True),
+            adjoint=diffrax.DirectAdjoint(),
+        )
+        return solution.ys[-1]
+
+    solve_all = jax.jit(jax.vmap(one))
+    y0 = jnp.asarray(np.stack([A.real, A.imag, B.real, B.imag], axis=1))
+
+    def solve() -> Any:
+        y = np.asarray(solve_all(y0).block_until_ready()).T
+        return y[0] + 1j * y[1], y[2] + 1j * y[3]
+
+    return solve

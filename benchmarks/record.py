@@ -1,0 +1,104 @@
+"""What the benchmarks share: one core, the best of some repeats, and a record of it all."""
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numba
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("grokode", "numpy", "scipy", "numba", "torch", "torchdiffeq", "diffrax", "jax")
+
+
+def row(
+    name: str,
+    ours: float,
+    unit: str,
+    *,
+    error: float | None = None,
+    peer: str | None = None,
+    theirs: float | None = None,
+    their_error: float | None = None,
+) -> dict[str, Any]:
+    """One measurement; smaller is better, so the ratio says how many times better we are.
+
+    Errors are the largest relative ones achieved. A peer that is not installed has no numbers.
+    """
+    return {
+        "name": name,
+        "ours": ours,
+        "peer": peer,
+        "theirs": theirs,
+        "ratio": theirs / ours if theirs is not None else None,
+        "unit": unit,
+        "error": error,
+        "their_error": their_error,
+    }
+
+
+@contextlib.contextmanager
+def one_core() -> Iterator[None]:
+    """Keep this process, libraries and all, on one core."""
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    pinned = hasattr(os, "sched_setaffinity")
+    cores = os.sched_getaffinity(0) if pinned else set()
+    if pinned:
+        os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        numba.set_num_threads(threads)
+        if pinned:
+            os.sched_setaffinity(0, cores)
+
+
+def best_of(function: Callable[[], Any], repeats: int = 5) -> tuple[float, Any]:
+    """Least of some wall times in seconds, after one call to compile, and the last result."""
+    result = function()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = function()
+        times.append(time.perf_counter() - start)
+    return min(times), result
+
+
+def write(name: str, rows: list[dict[str, Any]], folder: Path = RESULTS) -> Path:
+    """Write rows with machine, versions and date; returns the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    now = datetime.now(UTC)
+    record = {
+        "name": name,
+        "date": now.isoformat(timespec="seconds"),
+        "machine": {"cpu": _cpu(), "cores_used": 1, "platform": platform.platform()},
+        "versions": {"python": platform.python_version()} | _versions(),
+        "rows": rows,
+    }
+    path = folder / f"{name}-{now:%Y-%m-%d}.json"
+    path.write_text(json.dumps(record, indent=1) + "\n")
+    return path
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or sys.platform
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found

@@ -1,0 +1,190 @@
+"""Ensembles on a CUDA device: the scalar stepper of the CPU, one thread a ticket.
+
+Reached through ``grokode.theory.simulate(..., device="cuda")``. The same functions run under
+numba's CUDA simulator (``NUMBA_ENABLE_CUDASIM=1``), which is how they are tested without a device.
+"""
+
+import math
+import warnings
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from numba import cuda
+from numba.core.errors import NumbaPerformanceWarning
+from numpy.typing import NDArray
+
+from grokode.theory import _stepper
+from grokode.theory._stepper import REACHED, STOPPED
+from grokode.theory.systems import System
+from grokode.theory.tableaus import Tableau, get_method
+
+__all__ = ["available", "integrate"]
+
+Array = NDArray[Any]
+
+_THREADS = 128
+
+
+def available() -> bool:
+    """Whether there is a CUDA device (or its simulator) and what it takes to use it.
+
+    Examples
+    --------
+    >>> available() in (True, False)
+    True
+    """
+    return bool(cuda.is_available())
+
+
+def integrate(
+    system: System,
+    tableau: Tableau,
+    y: Array,
+    times: Array,
+    report: Array,
+    path: Array,
+    shrink: float,
+    tolerances: tuple[float, float],
+    threshold2: float,
+    max_steps: int,
+) -> None:
+    """Integrate the tickets y (n, components) on the device.
+
+    Parameters
+    ----------
+    system : System
+    tableau : Tableau
+    y : float64 array (n, components)
+    times : float64 array (m,)
+        Increasing, not negative.
+    report : float64 array (n, 4)
+        Receives status, accepted steps, rejected steps, stop time.
+    path : float64 array (m, n, components)
+        Receives the values as far as a ticket goes; keeps what it held after that.
+    shrink : float
+        The step of a method with fixed steps; otherwise the first step in units of the shortest
+        time scale of a variable.
+    tolerances : (float, float)
+        rtol^2 and atol^2.
+    threshold2 : float
+        Squared norm at which a ticket stops.
+    max_steps : int
+
+    Raises
+    ------
+    RuntimeError
+        If there is no CUDA device.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from grokode.theory import simulate, systems
+    >>> if available():
+    ...     path = simulate(systems.TicketFlow(5), (0.1 * 2**0.5, 0.1), [0.5], device="cuda")
+    """
+    if not available():
+        raise RuntimeError('no CUDA device found; use device="cpu", or install grokode[cuda]')
+    groups = tuple(2 if kind is complex else 1 for kind in system.variables.values())
+    run = _kernel(tableau.name, groups, type(system).rhs)
+    blocks = (len(y) + _THREADS - 1) // _THREADS
+    if not blocks:
+        return
+    on_device = [cuda.to_device(array) for array in (y, times, report, path)]
+    with warnings.catch_warnings():
+        # A small ensemble leaves most of the device idle; that is no news to who asked for it.
+        warnings.simplefilter("ignore", NumbaPerformanceWarning)
+        run[blocks, _THREADS](
+            *on_device,
+            float(shrink),
+            tolerances,
+            float(threshold2),
+            int(max_steps),
+            system.parameters,
+        )
+    on_device[2].copy_to_host(report)
+    on_device[3].copy_to_host(path)
+
+
+@cache
+def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any]) -> Any:
+    tableau = get_method(method)
+    stepper = _stepper.build(tableau, groups, rhs, cuda.jit(device=True))
+    velocity, row, step, first_step, control, record, outcome = stepper
+    adaptive = tableau.adaptive
+    n = sum(groups)
+
+    @cuda.jit
+    def run(
+        start: Any,
+        times: Any,
+        report: Any,
+        path: Any,
+        shrink: Any,
+        tolerances: Any,
+        threshold2: Any,
+        max_steps: Any,
+        parameters: Any,
+    ) -> None:
+        ticket = cuda.grid(1)  # type: ignore[attr-defined]
+        if ticket >= len(start):
+            return
+        t_end = times[len(times) - 1]
+        t = 0.0
+        y = row(start, ticket)
+        k = velocity(t, y, parameters)
+        h = first_step(y, k, shrink, t_end) if adaptive else shrink
+        memory = 1.0
+        accepted = 0
+        rejected = 0
+        asked = 0
+        norm2 = 0.0
+        for c in range(n):
+            norm2 += y[c] * y[c]
+            if times[0] == 0.0:
+                path[0, ticket, c] = y[c]
+                asked = 1
+        status = -1
+        stop = 0.0
+        if asked == len(times):
+            status = REACHED
+        elif norm2 >= threshold2:
+            status = STOPPED
+        while status < 0:
+            stop = math.inf
+            last = t + h >= t_end
+            if last:
+                h = t_end - t
+            y_new, k_new, error2, norm2 = step(t, y, k, h, tolerances, parameters)
+            up, down, new_memory = control(error2, memory)
+            if error2 <= 1.0 and norm2 < math.inf:
+                t_new = t_end if last else t + h
+                accepted += 1
+                if t_new >= times[asked] or norm2 >= threshold2:
+                    asked, stop = record(
+                        t,
+                        y,
+                        h,
+                        t_new,
+                        y_new,
+                        norm2,
+                        threshold2,
+                        parameters,
+                        times,
+                        asked,
+                        path,
+                        ticket,
+                    )
+                t, y, k, memory = t_new, y_new, k_new, new_memory
+                h *= up
+            else:
+                rejected += 1
+                h *= down
+            status = outcome(asked, len(times), stop, t, h, accepted + rejected, max_steps)
+            stop = min(stop, t)
+        report[ticket, 0] = status
+        report[ticket, 1] = accepted
+        report[ticket, 2] = rejected
+        report[ticket, 3] = stop
+
+    return run
