@@ -6,6 +6,7 @@ stand beside the times.
 """
 
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
@@ -40,7 +41,7 @@ def rows(n: int = 100_000) -> list[dict[str, Any]]:
     start = tickets(n)
     ours, results = {}, []
     for method in ("tsit5", "dopri853"):
-        seconds, path = best_of(lambda m=method: simulate(TicketFlow(P), start, [END], method=m))
+        seconds, path = best_of(partial(simulate, TicketFlow(P), start, [END], method=method))
         end = path.theta_hat.values[0], path.xi_hat.values[0]
         ours[method] = seconds / n * 1e9, _error(start, end)
         steps = int(path.accepted.sum() + path.rejected.sum())

@@ -72,16 +72,26 @@ def integrate(
 @cache
 def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any]) -> Any:
     """`_integrate` for a method and a system, compiled."""
-    run = _chunk_runner(method, groups, rhs)
-    shipped = rhs.__module__ == systems.__name__
-    # numba caches by name and file alone, so the name has to tell everything the code depends on.
+    # numba finds compiled code, in its cache and when it links what several processes have cached,
+    # by the names of functions alone. So these have to tell everything the code depends on.
     files = (__file__, _stepper.__file__, systems.__file__, tableaus.__file__)
     content = b"".join(Path(file).read_bytes() for file in files)
-    name = f"integrate_{rhs.__name__}_{method}_{hashlib.sha256(content).hexdigest()[:16]}"
-    function = FunctionType(_integrate.__code__, {**globals(), "_run": run}, name)
-    function.__qualname__ = name
-    function.__module__ = __name__
-    return nb.njit(parallel=True, cache=shipped, error_model="numpy")(function)
+    system = f"{rhs.__module__}.{rhs.__qualname__}.{groups}.{method}".encode()
+    key = f"{method}_{hashlib.sha256(content + system).hexdigest()[:16]}"
+    run = _chunk_runner(method, groups, rhs, key)
+    integrate = _renamed(_integrate, key, _run=run)
+    shipped = rhs.__module__ == systems.__name__
+    return nb.njit(parallel=True, cache=shipped, error_model="numpy")(integrate)
+
+
+def _renamed(function: Callable[..., Any], key: str, **bound: Any) -> Callable[..., Any]:
+    """A copy of a function under a name that ends in key, with some globals bound."""
+    name = f"{function.__name__}_{key}"
+    scope = {**function.__globals__, **bound} if bound else function.__globals__
+    copy = FunctionType(function.__code__, scope, name, function.__defaults__, function.__closure__)
+    copy.__qualname__ = name
+    copy.__module__ = function.__module__
+    return copy
 
 
 def _integrate(
@@ -113,9 +123,16 @@ def _integrate(
         )
 
 
-def _chunk_runner(method: str, groups: Sequence[int], rhs: Callable[..., Any]) -> Any:
+def _chunk_runner(method: str, groups: Sequence[int], rhs: Callable[..., Any], key: str) -> Any:
+    """The function that integrates the tickets from `first` to `end`."""
+
+    def inline(function: Callable[..., Any]) -> Any:
+        return nb.njit(**_INLINE)(_renamed(function, key))
+
+    def scalar(function: Callable[..., Any]) -> Any:
+        return nb.njit(**_SCALAR)(_renamed(function, key))
+
     tableau = get_method(method)
-    inline, scalar = nb.njit(**_INLINE), nb.njit(**_SCALAR)
     stepper = _stepper.build(tableau, groups, rhs, inline)
     velocity, row, step, first_step, control, record, outcome = stepper
     adaptive = tableau.adaptive

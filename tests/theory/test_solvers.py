@@ -1,6 +1,9 @@
 """The ensemble integrator against closed forms, an independent solver, and its own laws."""
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
@@ -416,6 +419,33 @@ def test_a_system_of_ones_own(method):
     for i, y0 in enumerate((0.5, -0.2)):
         # A hundred steps of 1e-11, and the dense output of tsit5, of one order less.
         np.testing.assert_allclose(path.y[:, i], Season(0.3).truth(y0, times), rtol=1e-8)
+
+
+@pytest.mark.slow
+def test_kernels_cached_by_different_processes_do_not_mix(tmp_path):
+    """numba links cached code by the names of functions; equal names would run the wrong method."""
+    code = """
+import sys
+from grokode.theory.solvers import simulate
+from grokode.theory.systems import TicketFlow
+for method in sys.argv[1:]:
+    options = {"step_size": 0.005} if method == "rk4" else {}
+    path = simulate(TicketFlow(5), (1.0, 0.5), [0.03], method=method, **options)
+    print(method, int(path.accepted), path.xi_hat.item())
+"""
+    printed = [
+        subprocess.run(
+            [sys.executable, "-c", code, *methods],
+            env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for methods in (["rk4"], ["tsit5"], ["rk4", "tsit5"], ["tsit5", "rk4"])
+    ]
+    assert printed[0].startswith("rk4 6 ")
+    assert printed[2] == printed[0] + printed[1]
+    assert printed[3] == printed[1] + printed[0]
 
 
 # Input and output.
