@@ -79,7 +79,11 @@ def write(name: str, rows: list[dict[str, Any]], folder: Path = RESULTS) -> Path
     record = {
         "name": name,
         "date": now.isoformat(timespec="seconds"),
-        "machine": {"cpu": _cpu(), "cores_used": 1, "platform": platform.platform()},
+        "machine": {
+            "cpu": _cpu(),
+            "cores_used": 1,
+            "system": f"{platform.system()} {platform.machine()}",
+        },
         "versions": {"python": platform.python_version()} | _versions(),
         "rows": rows,
     }

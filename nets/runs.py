@@ -14,6 +14,7 @@ is always complete; what a killed writer left beyond it is cut off when the run 
 import json
 import os
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -112,9 +113,14 @@ class Run:
 
     def _open(self, name: str) -> xr.DataArray:
         try:
-            return xr.open_zarr(
-                self.path / "arrays.zarr", group=name, chunks=None, consolidated=False
-            )[name]
+            with warnings.catch_warnings():
+                # A writer's metadata file on its way to being renamed; the array is not touched.
+                warnings.filterwarnings(
+                    "ignore", message=r"Object at .*\.partial is not recognized"
+                )
+                return xr.open_zarr(
+                    self.path / "arrays.zarr", group=name, chunks=None, consolidated=False
+                )[name]
         except (OSError, KeyError, ValueError) as error:
             raise ValueError(
                 f"{self.path}/arrays.zarr is damaged at {name!r} ({error}); restore it from a copy"

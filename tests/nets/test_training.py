@@ -170,12 +170,14 @@ def test_a_killed_training_loses_nothing_finished(tmp_path):
     for kill in range(3):
         child = subprocess.Popen([sys.executable, "-c", code, str(path)])
         until = time.monotonic() + 60
-        while nets.open_run(path).weights.sizes["step"] < seen + 10 + kill:
-            assert time.monotonic() < until
-            assert child.poll() is None, "the training ended before it could be killed"
-            time.sleep(0.005)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
+        try:
+            while nets.open_run(path).weights.sizes["step"] < seen + 10 + kill:
+                assert time.monotonic() < until
+                assert child.poll() is None, "the training ended before it could be killed"
+                time.sleep(0.005)
+        finally:
+            os.kill(child.pid, signal.SIGKILL)
+            child.wait()
         run = nets.open_run(path)
         seen = run.weights.sizes["step"]
         np.testing.assert_array_equal(run.weights.theta, whole.weights.theta.isel(step=slice(seen)))
