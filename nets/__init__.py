@@ -1,23 +1,28 @@
 """What real networks do: tasks, matched initialisations, training, runs on disk (torch)."""
 
 from grokode.nets.config import TrainingConfig
+from grokode.nets.ensemble import Weights
 from grokode.nets.initial import equal_magnitude, gaussian, single_frequency
 from grokode.nets.mlp import logits
+from grokode.nets.presets import PRESETS, preset
 from grokode.nets.published import import_published
 from grokode.nets.runs import Run, open_run
 from grokode.nets.tasks import all_pairs, split_pairs
 from grokode.nets.training import DivergedError, train
 
 __all__ = [
+    "PRESETS",
     "DivergedError",
     "Run",
     "TrainingConfig",
+    "Weights",
     "all_pairs",
     "equal_magnitude",
     "gaussian",
     "import_published",
     "logits",
     "open_run",
+    "preset",
     "single_frequency",
     "split_pairs",
     "train",

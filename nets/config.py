@@ -1,16 +1,21 @@
 """How a network is trained: one frozen record that validates itself."""
 
+import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from grokode.nets.activations import check_activation
 from grokode.nets.initial import INITIALISATIONS
-from grokode.nets.mlp import check_activation
+from grokode.nets.tasks import TASKS
 from grokode.theory.fourier import check_modulus
 
-__all__ = ["TrainingConfig"]
+__all__ = ["TrainingConfig", "is_due"]
 
 _CHOICES = {
+    "task": tuple(TASKS),
     "optimizer": ("sgd", "adamw"),
+    "loss": ("mean", "sum"),
+    "loss_dtype": ("float32", "float64"),
     "dtype": ("float32", "float64"),
     "device": ("auto", "cpu", "cuda"),
     # The last two name starts that no recipe drew.
@@ -20,7 +25,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Configuration of one full-batch training on the mean cross-entropy.
+    """Configuration of one full-batch training on the cross-entropy.
 
     Parameters
     ----------
@@ -28,7 +33,15 @@ class TrainingConfig:
         Odd modulus.
     neurons : int
         Width.
-    activation : {"quadratic", "relu"}
+    task : {"addition", "subtraction", "multiplication", "quadratic_form", "random"}
+        See `grokode.nets.tasks`.
+    activation : str
+        One of `grokode.nets.activations.ACTIVATIONS`.
+    separate_inputs : bool
+        Give y input weights of its own, theta_y, rather than those of x.
+    embedding : int, optional
+        Train theta as a product of input weights and a learned embedding of this dimension, drawn
+        as N(0, 1) / sqrt(embedding); the input weights are then drawn as the initialisation says.
     optimizer : {"sgd", "adamw"}
     learning_rate : float
     momentum : float
@@ -36,20 +49,28 @@ class TrainingConfig:
     betas, eps : AdamW only; the published betas are (0.9, 0.98)
     weight_decay : float
         Decoupled for AdamW, added to the gradient for SGD.
+    loss : {"mean", "sum"}
+        What the optimiser descends, over the training pairs. Logged losses are always means.
+    loss_dtype : {"float32", "float64"}
+        Number format of softmax and loss.
+    dropout : float
+        Probability that a neuron is left out of a pair's logits while training.
     initial : {"gaussian", "equal_magnitude", "single_frequency"}
     scale : float
         Size of the initial weights, see `grokode.nets.initial`.
     train_fraction : float
         Part of the pairs trained on; the rest is the test set.
     seed : int
-        Of the initial weights and of the split.
+        Of the initial weights, of the split, of dropout, and of a random task.
     dtype : {"float32", "float64"}
     steps : int
         Optimiser steps at most.
     stop_loss : float, optional
         Stop at the first logged step whose training loss is below.
-    checkpoint_every, log_every : int
-        Steps between checkpoints and between logged metrics.
+    checkpoint_every, log_every : int or "log"
+        Steps between checkpoints and between logged metrics; "log" for twenty to a decade.
+    log_grid : bool
+        Log for every pair whether it is answered rightly.
     device : {"auto", "cpu", "cuda"}
 
     Raises
@@ -65,13 +86,19 @@ class TrainingConfig:
 
     p: int
     neurons: int
+    task: str = "addition"
     activation: str = "quadratic"
+    separate_inputs: bool = False
+    embedding: int | None = None
     optimizer: str = "sgd"
     learning_rate: float = 0.1
     momentum: float = 0.0
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    loss: str = "mean"
+    loss_dtype: str = "float64"
+    dropout: float = 0.0
     initial: str = "gaussian"
     scale: float = 0.1
     train_fraction: float = 1.0
@@ -79,8 +106,9 @@ class TrainingConfig:
     dtype: str = "float32"
     steps: int = 10_000
     stop_loss: float | None = None
-    checkpoint_every: int = 200
-    log_every: int = 100
+    checkpoint_every: int | str = 200
+    log_every: int | str = 100
+    log_grid: bool = False
     device: str = "auto"
 
     def __post_init__(self) -> None:
@@ -91,17 +119,29 @@ class TrainingConfig:
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
                 )
-        for name in ("neurons", "steps", "checkpoint_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("checkpoint_every", "log_every"):
+            value = getattr(self, name)
+            if value != "log" and (not isinstance(value, int) or value < 1):
+                raise ValueError(f"{name} must be 'log' or an integer of at least 1, got {value!r}")
+        for name in ("neurons", "steps", "embedding"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
         for name in ("learning_rate", "scale", "eps"):
-            if not 0 < getattr(self, name) < float("inf"):
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
         for name in ("momentum", "weight_decay"):
-            if not 0 <= getattr(self, name) < float("inf"):
+            if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
         if not 0 < self.train_fraction <= 1:
             raise ValueError(f"train_fraction must be in (0, 1], got {self.train_fraction}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether the network and the task treat x and y alike."""
+        return TASKS[self.task].symmetric and not self.separate_inputs
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -114,3 +154,16 @@ class TrainingConfig:
         if unknown:
             raise ValueError(f"unknown configuration {', '.join(sorted(unknown))}")
         return cls(**(values | {"betas": tuple(values.get("betas", (0.9, 0.98)))}))
+
+
+def is_due(step: int, every: int | str) -> bool:
+    """Whether a step is on a schedule: every n steps, or "log", twenty to a decade.
+
+    Examples
+    --------
+    >>> [step for step in range(1, 16) if is_due(step, "log")]
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14]
+    """
+    if isinstance(every, int):
+        return step % every == 0
+    return step == 0 or step == round(10 ** (round(20 * math.log10(step)) / 20))

@@ -1,10 +1,14 @@
-"""The two-layer network f(x, y)[j] = sum_m xi[m, j] sigma(theta[m, x] + theta[m, y]), no biases.
+"""The two-layer network f(x, y)[j] = sum_m xi_m[j] sigma(theta_m[x] + theta'_m[y]), no biases.
 
-The loss is symmetric in x and y, so full-batch training needs unordered pairs only, each with the
-number of its ordered versions in the training set; gradients are written out, without autograd.
+Usually theta' = theta. Then the loss is symmetric in x and y, so full-batch training needs
+unordered pairs only, each with the number of its ordered versions in the set; gradients are
+written out, without autograd. Several networks, one to a seed, are computed at once.
+
+Inside, weights lie as one tensor (layer, seed, residue, neuron): theta, theta' if there is one, and
+xi last. Neurons lie innermost because everything per pair runs along them.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,28 +18,20 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from grokode.nets import tasks
+from grokode.nets.activations import ACTIVATIONS, check_activation
 
-__all__ = ["ACTIVATIONS", "Batch", "Gradient", "check_activation", "logits"]
+__all__ = ["Examples", "Gradient", "Loss", "evaluate", "logits", "outputs"]
 
-# Each activation writes sigma(z) into `out`, and multiplies a gradient by sigma'(z) in place.
-ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[[Tensor, Tensor], Tensor]]] = {
-    "quadratic": (torch.square, lambda gradient, z: gradient.mul_(z).mul_(2)),
-    "relu": (
-        lambda z, out=None: torch.clamp(z, min=0, out=out),
-        lambda gradient, z: gradient.masked_fill_(z <= 0, 0),
-    ),
-}
-
-
-def check_activation(name: str) -> str:
-    """Return the name if it is an activation of the network, else raise ValueError."""
-    if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
-    return name
+_ALL = (slice(None), slice(None))
 
 
 def logits(
-    theta: ArrayLike, xi: ArrayLike, activation: str, pairs: ArrayLike | None = None
+    theta: ArrayLike,
+    xi: ArrayLike,
+    activation: str,
+    pairs: ArrayLike | None = None,
+    *,
+    theta_y: ArrayLike | None = None,
 ) -> NDArray[Any]:
     """Logits of a network in float64.
 
@@ -44,8 +40,11 @@ def logits(
     theta : array (neuron, p)
     xi : array (neuron, p), ``xi[m, j]``
     activation : str
+        One of `grokode.nets.activations.ACTIVATIONS`.
     pairs : integers (n, 2), optional
         All pairs, x outermost, if not given.
+    theta_y : array (neuron, p), optional
+        Input weights of y, where they are not those of x.
 
     Returns
     -------
@@ -56,92 +55,184 @@ def logits(
     >>> logits([[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]], "quadratic", [(0, 0)]).tolist()
     [[0.0, 4.0, 0.0]]
     """
-    sigma, _ = ACTIVATIONS[check_activation(activation)]
-    weights = torch.tensor(np.asarray(theta, dtype=np.float64))
-    p = weights.shape[-1]
+    sigma = ACTIVATIONS[check_activation(activation)].value
+    of_x, of_y, out = (
+        torch.tensor(np.asarray(layer, dtype=np.float64))
+        for layer in (theta, theta if theta_y is None else theta_y, xi)
+    )
+    p = of_x.shape[-1]
     x, y = (tasks.all_pairs(p) if pairs is None else tasks.check_pairs(pairs, p)).T
-    hidden = sigma(weights[:, x] + weights[:, y])
-    values: NDArray[Any] = (hidden.T @ torch.tensor(np.asarray(xi, dtype=np.float64))).numpy()
+    values: NDArray[Any] = (sigma(of_x[:, x] + of_y[:, y]).T @ out).numpy()
     return values
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Pairs as the network sees them, on one device.
+class Examples:
+    """Pairs with their answers, as an ensemble of networks sees them.
 
     Parameters
     ----------
-    incidence : Tensor (p, u)
-        How often each residue occurs in each unordered pair: theta @ incidence is the input.
-    answers : Tensor (u), integers
-    counts : Tensor (u)
-        Ordered versions of each unordered pair in the set; they sum to the number of pairs.
+    pairs : array (u, 2)
+        Every pair that some seed has; with x <= y if the network is symmetric.
+    answers : Tensor (seed, u), integers
+    counts : Tensor (seed, u)
+        How many ordered pairs of the seed's set each stands for, 0 if none.
     """
 
-    incidence: Tensor
+    pairs: NDArray[np.int64]
     answers: Tensor
     counts: Tensor
 
     @classmethod
-    def of(cls, pairs: NDArray[Any], p: int, dtype: torch.dtype, device: str) -> "Batch":
-        """The batch of ordered pairs (n, 2)."""
-        unordered, counts = np.unique(np.sort(pairs, axis=1), axis=0, return_counts=True)
-        incidence = np.zeros((p, len(unordered)))
-        for column in unordered.T:
-            incidence[column, np.arange(len(unordered))] += 1
+    def of(
+        cls,
+        pairs: Sequence[NDArray[Any]],
+        tables: Sequence[NDArray[Any]],
+        *,
+        symmetric: bool,
+        dtype: torch.dtype = torch.float64,
+        device: str = "cpu",
+    ) -> "Examples":
+        """Examples of ordered pairs (n, 2) and the task's table (p, p), one of each to a seed."""
+        p = len(tables[0])
+        counts = np.zeros((len(pairs), p, p))
+        for count, of_seed in zip(counts, pairs, strict=True):
+            np.add.at(count, tuple(of_seed.T), 1)
+        if symmetric:
+            counts = np.triu(counts) + np.triu(counts.swapaxes(1, 2), 1)
+        used = np.argwhere(counts.any(0))
+        x, y = used.T
         return cls(
-            torch.tensor(incidence, dtype=dtype, device=device),
-            torch.tensor(tasks.answers(unordered, p), device=device),
-            torch.tensor(counts, dtype=dtype, device=device),
+            used,
+            torch.tensor(np.stack(tables)[:, x, y], device=device),
+            torch.tensor(counts[:, x, y], dtype=dtype, device=device),
         )
 
-    def loss_and_accuracy(self, theta: Tensor, xi: Tensor, activation: str) -> tuple[float, float]:
-        """Mean cross-entropy (nats) and accuracy over the pairs; NaN where there are none."""
-        if not len(self.answers):
-            return float("nan"), float("nan")
-        sigma, _ = ACTIVATIONS[activation]
-        outputs = sigma(theta @ self.incidence).T @ xi
-        losses = torch.nn.functional.cross_entropy(outputs, self.answers, reduction="none")
-        right = (outputs.argmax(-1) == self.answers).to(losses.dtype)
-        total = self.counts.sum()
-        return float(self.counts @ losses / total), float(self.counts @ right / total)
+    def select(self, rows: Sequence[int]) -> "Examples":
+        """The same for some of the seeds."""
+        chosen = torch.tensor(list(rows), dtype=torch.long, device=self.answers.device)
+        return Examples(self.pairs, self.answers[chosen], self.counts[chosen])
 
 
 class Gradient:
-    """Mean cross-entropy over a batch and its gradients, written out, in buffers that are reused.
+    """Cross-entropy of an ensemble and its gradient, written out; any device and activation.
 
-    With residual R = softmax(f) - 1(answer), weighted by counts / n, the gradient for xi is
-    sigma(z) R and for theta (sigma'(z) * (xi R^T)) incidence^T. Allocating the (neuron, u) arrays
-    anew at every step would cost more than computing them.
+    With residual R = softmax(f) - 1(answer), weighted pair by pair, the gradient for xi is
+    R^T sigma(z), and for the inputs the sum over the pairs with a residue of sigma'(z) (R xi).
 
     Parameters
     ----------
-    batch : Batch
+    examples : Examples
     activation : str
-    theta : Tensor (neuron, p)
-        Sets shape, dtype and device of the buffers.
+    weights : Tensor (layer, seed, p, neuron)
+        Read at every call, so an optimiser may change it in place.
+    loss_dtype : torch.dtype
+        Format in which softmax and loss are computed.
+    summed : bool
+        Take the gradient of the sum over pairs rather than of the mean.
+    dropout : float
+        Probability that a neuron is left out of a pair's output.
+
+    Attributes
+    ----------
+    value : Tensor, the gradient, in the shape of the weights
     """
 
-    def __init__(self, batch: Batch, activation: str, theta: Tensor) -> None:
-        self._batch = batch
-        self._sigma, self._times_slope = ACTIVATIONS[activation]
-        self._share = (batch.counts / batch.counts.sum())[:, None]
-        self._rows = torch.arange(len(batch.answers), device=theta.device)
-        self._z = theta.new_empty(len(theta), len(batch.answers))
-        self._hidden, self._back = torch.empty_like(self._z), torch.empty_like(self._z)
-        self.theta, self.xi = torch.empty_like(theta), torch.empty_like(theta)
+    def __init__(
+        self,
+        examples: Examples,
+        activation: str,
+        weights: Tensor,
+        *,
+        loss_dtype: torch.dtype = torch.float64,
+        summed: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        self.value = torch.empty_like(weights)
+        self._weights = weights
+        self._activation = ACTIVATIONS[activation]
+        self._incidence = _incidence(examples, weights)
+        self._loss = Loss(examples, loss_dtype, summed)
+        self._dropout = dropout
 
-    def __call__(self, theta: Tensor, xi: Tensor) -> float:
-        """Loss at these weights; fills ``self.theta`` and ``self.xi`` with its gradients."""
-        batch = self._batch
-        torch.mm(theta, batch.incidence, out=self._z)
-        self._sigma(self._z, out=self._hidden)
-        log_probabilities = torch.log_softmax(self._hidden.T @ xi, dim=-1)
-        at_answers = log_probabilities[self._rows, batch.answers]
+    def __call__(self, generators: Sequence[torch.Generator] = ()) -> Tensor:
+        """Mean loss (seed,) at the weights; fills ``value``. Dropout draws from the generators."""
+        inputs, xi = self._weights[:-1], self._weights[-1]
+        z = self._incidence @ _stacked(inputs)
+        hidden = self._activation.value(z)
+        kept = None
+        if self._dropout:
+            kept = torch.stack(
+                [torch.rand(z.shape[1:], generator=g, device=z.device) for g in generators]
+            )
+            kept = (kept >= self._dropout).to(z.dtype) / (1 - self._dropout)
+            hidden = hidden * kept
+        residual, loss = self._loss(hidden @ xi.mT)
+        torch.bmm(residual.mT, hidden, out=self.value[-1])
+        back = residual @ xi
+        if kept is not None:
+            back *= kept
+        back = self._incidence.mT @ self._activation.times_slope(back, z)
+        layers, seeds, p, neurons = inputs.shape
+        self.value[:-1] = back.view(seeds, layers, p, neurons).transpose(0, 1)
+        return loss
+
+
+class Loss:
+    """Cross-entropy and its residual over the pairs.
+
+    Parameters
+    ----------
+    examples : Examples
+    dtype : torch.dtype
+    summed : bool
+        Scale the residual for the sum over pairs; the loss returned is the mean in any case.
+    """
+
+    def __init__(self, examples: Examples, dtype: torch.dtype, summed: bool) -> None:
+        counts = examples.counts.to(dtype)
+        self._dtype = dtype
+        self._answers = examples.answers[..., None]
+        self._share = (counts / counts.sum(1, keepdim=True))[..., None]
+        self._weight = counts[..., None] if summed else self._share
+
+    def __call__(self, values: Tensor, part: tuple[slice, slice] = _ALL) -> tuple[Tensor, Tensor]:
+        """Residual and mean loss (seed,) of logits (seed, u, p), for a part of seeds and pairs."""
+        answers = self._answers[part]
+        log_probabilities = torch.log_softmax(values, dim=-1, dtype=self._dtype)
+        at_answers = log_probabilities.gather(-1, answers)
+        loss = -(at_answers * self._share[part]).sum((1, 2))
         residual = log_probabilities.exp_()
-        residual[self._rows, batch.answers] -= 1
-        residual *= self._share
-        torch.mm(self._hidden, residual, out=self.xi)
-        torch.mm(xi, residual.T, out=self._back)
-        torch.mm(self._times_slope(self._back, self._z), batch.incidence.T, out=self.theta)
-        return -float(at_answers @ self._share[:, 0])
+        residual.scatter_add_(-1, answers, torch.full_like(at_answers, -1))
+        return residual.mul_(self._weight[part]).to(values.dtype), loss
+
+
+def outputs(weights: Tensor, examples: Examples, activation: str) -> Tensor:
+    """Logits (seed, u, p) of an ensemble with weights (layer, seed, p, neuron)."""
+    z = _incidence(examples, weights) @ _stacked(weights[:-1])
+    return ACTIVATIONS[activation].value(z) @ weights[-1].mT
+
+
+def evaluate(weights: Tensor, examples: Examples, activation: str) -> tuple[Tensor, Tensor]:
+    """Mean loss (nats) and accuracy over the pairs, each (seed,); NaN where there are none."""
+    values = outputs(weights, examples, activation).double()
+    counts = examples.counts.double()
+    losses = torch.nn.functional.cross_entropy(values.mT, examples.answers, reduction="none")
+    right = (values.argmax(-1) == examples.answers).double()
+    total = counts.sum(1)
+    return (counts * losses).sum(1) / total, (counts * right).sum(1) / total
+
+
+def _stacked(inputs: Tensor) -> Tensor:
+    """Input weights (layer, seed, p, neuron) as (seed, layer * p, neuron)."""
+    return inputs.transpose(0, 1).flatten(1, 2)
+
+
+def _incidence(examples: Examples, weights: Tensor) -> Tensor:
+    """How often each pair holds each residue: (u, p), or (u, 2 p) with y's residues apart."""
+    layers, _, p, _ = weights[:-1].shape
+    rows = np.arange(len(examples.pairs))
+    incidence = np.zeros((len(rows), layers * p))
+    for column, residues in enumerate(examples.pairs.T):
+        incidence[rows, residues + (p * column if layers > 1 else 0)] += 1
+    return torch.tensor(incidence, dtype=weights.dtype, device=weights.device)

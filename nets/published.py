@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from grokode.nets import tasks
 from grokode.nets.config import TrainingConfig
-from grokode.nets.mlp import Batch
-from grokode.nets.runs import Run, RunWriter
+from grokode.nets.mlp import Examples, Gradient, evaluate
+from grokode.nets.runs import Run
+from grokode.nets.writer import RunWriter
 from grokode.theory.fourier import check_modulus
 
 __all__ = ["import_published", "read_checkpoint"]
@@ -56,7 +57,7 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
         Directory with ``0.pth ... final.pth, train_data.pth, test_data.pth``.
     out : path
         Directory of the run; it must not exist, and appears only when everything was read.
-    activation : {"quadratic", "relu"}, optional
+    activation : str, optional
         Read from the directory's name (``Quad`` or ``ReLU``) if not given.
 
     Returns
@@ -107,13 +108,17 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
         )
     checkpoints[config.steps] = (theta, xi)
     metrics = _metrics(final, accuracies, config.steps)
-    metrics.append(_last_metrics(config, theta, xi, train, test))
+    metrics.append((config.steps, _last_metrics(config, theta, xi, train, test)))
 
     partial = out.with_name(out.name + ".partial")
     with RunWriter(partial) as writer:
-        writer.create(config, train, test, {"source": source.name, "seconds": 0.0})
-        thetas, xis = (np.stack(arrays) for arrays in zip(*checkpoints.values(), strict=True))
-        writer.append(list(checkpoints), thetas, xis, metrics, {}, 0.0)
+        seeds = [config.seed]
+        attrs = {"source": source.name, "seconds": 0.0, "intervention": ""}
+        writer.create(config, seeds, train[None], test[None], attrs)
+        for step, layers in checkpoints.items():
+            writer.checkpoint(step, seeds, np.stack(layers)[None])
+        writer.log(seeds, [(step, row[None]) for step, row in metrics])
+        writer.publish(seeds, {}, 0.0)
     partial.rename(out)
     return Run(out)
 
@@ -212,18 +217,22 @@ def _optimizer(final: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 def _metrics(
     final: Mapping[str, Any], accuracies: Mapping[int, tuple[float, ...]], steps: int
-) -> list[dict[str, float]]:
+) -> list[tuple[int, NDArray[Any]]]:
+    """Stored numbers of each step, in the order of `METRICS`; NaN where none is stored."""
+    count = len(final.get("train_losses", ()))
+    columns = [
+        final.get(name, [math.nan] * count)
+        for name in ("train_losses", "test_losses", "grad_norms", "param_norms")
+    ]
     unknown = (math.nan, math.nan)
-    losses = zip(final.get("train_losses", ()), final.get("test_losses", ()), strict=True)
     return [
-        {
-            "step": step,
-            "train_loss": train,
-            "test_loss": test,
-            "train_accuracy": accuracies.get(step, unknown)[0],
-            "test_accuracy": accuracies.get(step, unknown)[1],
-        }
-        for step, (train, test) in enumerate(losses)
+        (
+            step,
+            np.array(
+                [train, test, *accuracies.get(step, unknown), gradient, weight], dtype=np.float64
+            ),
+        )
+        for step, (train, test, gradient, weight) in enumerate(zip(*columns, strict=True))
         if step < steps
     ]
 
@@ -234,13 +243,15 @@ def _last_metrics(
     xi: NDArray[Any],
     train: NDArray[Any],
     test: NDArray[Any],
-) -> dict[str, float]:
-    row: dict[str, float] = {"step": config.steps}
-    for name, pairs in (("train", train), ("test", test)):
-        batch = Batch.of(pairs, config.p, torch.float64, "cpu")
-        row[f"{name}_loss"], row[f"{name}_accuracy"] = batch.loss_and_accuracy(
-            torch.tensor(theta, dtype=torch.float64),
-            torch.tensor(xi, dtype=torch.float64),
-            config.activation,
-        )
-    return row
+) -> NDArray[Any]:
+    """The same for the last step, whose numbers are not stored, from its weights."""
+    layers = torch.tensor(np.stack([theta.T, xi.T])[:, None], dtype=torch.float64)
+    table = [tasks.table(config.task, config.p)]
+    sets = [Examples.of([pairs], table, symmetric=True) for pairs in (train, test)]
+    losses, accuracies = zip(
+        *(evaluate(layers, examples, config.activation) for examples in sets), strict=True
+    )
+    gradient = Gradient(sets[0], config.activation, layers)
+    gradient()
+    norms = (gradient.value.norm()[None], layers.norm()[None])
+    return torch.cat([*losses, *accuracies, *norms]).numpy()

@@ -3,7 +3,7 @@
 A run is a directory:
 
     run.json      configuration, versions, and how much of the arrays below is complete
-    arrays.zarr   weights per checkpoint, metrics per logged step, the pairs
+    arrays.zarr   weights per checkpoint, metrics per logged step, the pairs, each with checksums
     state-N.pth   the optimiser at the last checkpoint, step N, to resume from
     .lock         held by the one process that writes
 
@@ -11,28 +11,32 @@ Arrays are appended first and ``run.json`` replaced in one rename afterwards, so
 is always complete; what a killed writer left beyond it is cut off when the run is resumed.
 """
 
-import json
-import os
-import platform
 import warnings
-from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from dataclasses import replace
+from html import escape
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
 import xarray as xr
 import zarr
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from grokode.nets.config import TrainingConfig
+from grokode.nets.manifest import read_manifest, replace_file
 from grokode.theory import fourier
 
-__all__ = ["Run", "RunWriter", "never_published", "open_run"]
+__all__ = ["METRICS", "Run", "open_run"]
 
-_METRICS = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
+METRICS = {
+    "train_loss": "mean cross-entropy over the training pairs (nats)",
+    "test_loss": "mean cross-entropy over the test pairs (nats)",
+    "train_accuracy": "part of the training pairs answered rightly",
+    "test_accuracy": "part of the test pairs answered rightly",
+    "gradient_norm": "norm of the loss gradient over all weights",
+    "weight_norm": "norm of all weights",
+}
 
 
 class Run:
@@ -42,53 +46,85 @@ class Run:
     ----------
     path : Path
         Directory of the run.
+    seed : int, optional
+        Look at this seed alone. A run of one seed is looked at that way in any case.
 
     Raises
     ------
     ValueError
-        If the directory is no run, or its files are damaged.
+        If the directory is no run, its files are damaged, or it has no such seed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seed: int | None = None) -> None:
         self.path = Path(path)
-        self._manifest = _read_manifest(self.path)
-        self.config = TrainingConfig.from_dict(self._manifest["config"])
+        self._manifest = read_manifest(self.path)
+        self.stored_config = TrainingConfig.from_dict(self._manifest["config"])
+        self.seeds: tuple[int, ...] = tuple(self._manifest["seeds"])
+        if seed is not None and seed not in self.seeds:
+            raise ValueError(f"seed must be one of {list(self.seeds)} in {path}, got {seed}")
+        self.seed = self.seeds[0] if len(self.seeds) == 1 else seed
+        self.config = (
+            self.stored_config if self.seed is None else replace(self.stored_config, seed=self.seed)
+        )
+
+    def select(self, seed: int) -> "Run":
+        """The same run, one seed of it alone."""
+        return Run(self.path, seed)
 
     @property
     def weights(self) -> xr.Dataset:
-        """Weights per checkpoint: ``theta (step, neuron, x)``, ``xi (step, neuron, output)``."""
-        layers = self._open("weights").isel(step=slice(len(self._manifest["steps"])))
+        """Weights per checkpoint, ``theta (step, neuron, x)`` and ``xi (step, neuron, output)``.
+
+        With separate inputs ``theta_y (step, neuron, y)`` too. Dimension ``seed`` leads while no
+        seed is selected; a seed that ended early is NaN from then on.
+        """
+        self._check_chunks()
+        layers = self._view("weights", self._steps)
         p = self.config.p
-        theta, xi = (layers.isel(layer=layer) for layer in (0, 1))
+        rename = {"theta": "x", "theta_y": "y", "xi": "output"}
+        names = ["theta", "theta_y", "xi"] if self.config.separate_inputs else ["theta", "xi"]
         return xr.Dataset(
-            {"theta": theta.rename(residue="x"), "xi": xi.rename(residue="output")},
-            coords={
-                "step": self._manifest["steps"],
-                "neuron": np.arange(self.config.neurons),
-                "x": np.arange(p),
-                "output": np.arange(p),
+            {
+                name: layers.isel(layer=index).rename(residue=rename[name])
+                for index, name in enumerate(names)
             },
+            coords={"neuron": np.arange(self.config.neurons)}
+            | {rename[name]: np.arange(p) for name in names},
             attrs=self.attrs | {"p": p},
         )
 
     @property
     def metrics(self) -> xr.Dataset:
-        """Loss (mean cross-entropy, nats) and accuracy over the logged steps, train and test."""
-        rows = self._open("metrics").isel(step=slice(self._manifest["logged"])).values
-        steps, *columns = rows.T
+        """Loss (nats), accuracy and norms over the logged steps; see `METRICS`."""
+        rows = self._view("metrics", self._logged).load()
         return xr.Dataset(
-            {name: ("step", column) for name, column in zip(_METRICS, columns, strict=True)},
-            coords={"step": steps.astype(np.int64)},
+            {
+                name: rows.isel(quantity=index).assign_attrs(long_name=text)
+                for index, (name, text) in enumerate(METRICS.items())
+            }
         )
 
     @property
+    def correct(self) -> xr.DataArray:
+        """Whether each pair is answered rightly, (step, x, y), where ``log_grid`` was asked for.
+
+        Raises
+        ------
+        ValueError
+            If the run has no such grid.
+        """
+        if not self.config.log_grid:
+            raise ValueError(f"{self.path} was trained without log_grid; it has no grid of answers")
+        return self._view("correct", self._logged).astype(bool)
+
+    @property
     def train_pairs(self) -> NDArray[np.int64]:
-        """The pairs trained on, (n, 2)."""
+        """The pairs trained on, (n, 2), or (seed, n, 2) while no seed is selected."""
         return self._pairs("train_pairs")
 
     @property
     def test_pairs(self) -> NDArray[np.int64]:
-        """The pairs held out, (n, 2); empty when all pairs were trained on."""
+        """The pairs held out, as `train_pairs`; empty when all pairs were trained on."""
         return self._pairs("test_pairs")
 
     @property
@@ -96,194 +132,170 @@ class Run:
         """Where the run comes from: seconds spent, device, versions, source."""
         return dict(self._manifest["attrs"])
 
+    @property
+    def ended(self) -> dict[int, dict[str, Any]]:
+        """Seeds that ended before the others: the step, and why."""
+        return {int(seed): dict(end) for seed, end in self._manifest["ended"].items()}
+
     def spectra(self) -> xr.Dataset:
         """Spectrum over the checkpoints, (step, neuron, frequency)."""
         weights = self.weights.load()
         return fourier.spectrum(weights.theta, weights.xi)
 
+    def export(self, file: str | Path, step: int | None = None) -> Path:
+        """Write the weights of one checkpoint to a file of its own.
+
+        Parameters
+        ----------
+        file : path
+            ``.npz`` with arrays theta, xi (neuron, p) and step, or ``.pth`` in the layout that the
+            authors' own loader reads: ``model`` with mlp.W_in, mlp.W_out and mlp.basis.
+        step : int, optional
+            A step that has a checkpoint; the last one if not given.
+
+        Raises
+        ------
+        FileExistsError
+            If the file exists.
+        ValueError
+            For another ending, a step without checkpoint, or a run of several seeds.
+        """
+        file = Path(file)
+        if self.seed is None:
+            raise ValueError(f"seed must be chosen, {self.path} holds {list(self.seeds)}")
+        if file.suffix not in (".npz", ".pth"):
+            raise ValueError(f"file must end in .npz or .pth, got {file}")
+        if file.exists():
+            raise FileExistsError(f"{file} exists and is not overwritten; choose another name")
+        weights = self.weights
+        at = int(weights.step[-1]) if step is None else step
+        if at not in weights.step:
+            raise ValueError(f"step must be one of {weights.step.values.tolist()}, got {step}")
+        layers = {str(name): layer.values for name, layer in weights.sel(step=at).items()}
+        if file.suffix == ".npz":
+            replace_file(file, lambda out: np.savez(out, allow_pickle=False, step=at, **layers))
+            return file
+        model = {
+            "mlp.W_in": torch.tensor(layers["theta"]),
+            "mlp.W_out": torch.tensor(layers["xi"].T.copy()),
+            "mlp.basis": torch.tensor(fourier.fourier_basis(self.config.p)),
+        }
+        replace_file(file, lambda out: torch.save({"model": model, "epoch": at}, out))
+        return file
+
+    def describe(self) -> list[tuple[str, str]]:
+        """What the run is, in names and values; `grokode info` prints it."""
+        c, steps = self.config, self._steps
+        last = self.metrics.isel(step=-1)
+        seeds = str(self.seed) if self.seed is not None else f"{len(self.seeds)}: {self.seeds}"
+        kept = {
+            name: value
+            for name, value in c.to_dict().items()
+            if name not in ("seed", "betas", "eps", "momentum")
+        }
+        if c.optimizer == "adamw":
+            kept |= {"betas": c.betas, "eps": c.eps}
+        else:
+            kept |= {"momentum": c.momentum}
+        rows = [("path", str(self.path)), ("seed", seeds)]
+        rows += [(name, f"{value}") for name, value in kept.items() if value is not None]
+        rows += [
+            ("training pairs", str(self.train_pairs.shape[-2])),
+            ("test pairs", str(self.test_pairs.shape[-2])),
+            ("checkpoints", f"{len(steps)}, step {steps[0]} to {steps[-1]}"),
+        ]
+        rows += [(name, f"{float(last[name].mean()):.6g}") for name in METRICS]
+        rows += [
+            (f"seed {seed} ended", f"step {end['step']}, {end['why']}")
+            for seed, end in self.ended.items()
+        ]
+        return rows + [(name, f"{value}") for name, value in self.attrs.items()]
+
     def __repr__(self) -> str:
         c = self.config
-        steps = self.weights.step.values
         last = self.metrics.isel(step=-1)
+        seeds = f", {len(self.seeds)} seeds" if self.seed is None else ""
         return (
-            f"Run {self.path.name}: p = {c.p}, {c.neurons} {c.activation} neurons, {c.optimizer} "
-            f"lr {c.learning_rate:g}, {len(steps)} checkpoints to step {steps[-1]}, "
-            f"training loss {float(last.train_loss):.4g}"
+            f"Run {self.path.name}: p = {c.p}, {c.neurons} {c.activation} neurons{seeds}, "
+            f"{c.optimizer} lr {c.learning_rate:g}, {len(self._steps)} checkpoints to step "
+            f"{self._steps[-1]}, training loss {float(last.train_loss.mean()):.4g}"
         )
 
-    def _open(self, name: str) -> xr.DataArray:
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
+            for name, value in self.describe()
+        )
+        return f"<table>{rows}</table>"
+
+    @property
+    def _steps(self) -> list[int]:
+        return self._until_end(self._manifest["steps"])
+
+    @property
+    def _logged(self) -> list[int]:
+        return self._until_end(self._manifest["logged"])
+
+    def _until_end(self, steps: list[int]) -> list[int]:
+        end = self.ended.get(self.seed) if self.seed is not None else None
+        return steps if end is None else [step for step in steps if step <= end["step"]]
+
+    def _view(self, name: str, steps: list[int]) -> xr.DataArray:
+        """An array up to its last complete step, of the selected seed."""
         try:
+            # The store says which dimensions an array has, so that any reader of Zarr sees them.
             with warnings.catch_warnings():
                 # A writer's metadata file on its way to being renamed; the array is not touched.
                 warnings.filterwarnings(
                     "ignore", message=r"Object at .*\.partial is not recognized"
                 )
-                return xr.open_zarr(
+                array = xr.open_zarr(
                     self.path / "arrays.zarr", group=name, chunks=None, consolidated=False
                 )[name]
         except (OSError, KeyError, ValueError) as error:
-            raise ValueError(
-                f"{self.path}/arrays.zarr is damaged at {name!r} ({error}); restore it from a copy"
-            ) from error
+            raise _damaged(self.path, name, error) from error
+        view = array.isel(step=slice(len(steps))).assign_coords(
+            step=np.asarray(steps, dtype=np.int64), seed=list(self.seeds)
+        )
+        if self.seed is None:
+            return view.transpose("seed", ...)
+        return view.sel(seed=self.seed, drop=True)
+
+    def _check_chunks(self) -> None:
+        """Zarr reads a missing file as NaN; here it is an error that names the file."""
+        chunks = self.path / "arrays.zarr" / "weights" / "weights" / "c"
+        for seed, index in ((seed, index) for index, seed in enumerate(self.seeds)):
+            if self.seed not in (None, seed):
+                continue
+            end = self.ended.get(seed, {}).get("step", np.inf)
+            for row, step in enumerate(self._manifest["steps"]):
+                file = chunks / f"{row}/{index}/0/0/0"
+                if step <= end and not file.exists():
+                    raise _damaged(self.path, "weights", f"{file} is missing")
 
     def _pairs(self, name: str) -> NDArray[np.int64]:
         group = zarr.open_group(self.path / "arrays.zarr", mode="r")
-        return np.asarray(group[name]).astype(np.int64).reshape(-1, 2)
+        pairs = np.asarray(group[name]).astype(np.int64).reshape(len(self.seeds), -1, 2)
+        return pairs if self.seed is None else pairs[self.seeds.index(self.seed)]
 
 
-def open_run(path: str | Path) -> Run:
+def open_run(path: str | Path, seed: int | None = None) -> Run:
     """Open a run for reading; also while another process writes it.
 
     Parameters
     ----------
     path : str or Path
         Directory made by `train` or `import_published`.
+    seed : int, optional
+        Look at this seed alone.
 
     Raises
     ------
     ValueError
-        If there is no directory, or it is no run.
+        If there is no directory, it is no run, or it has no such seed.
     """
-    return Run(Path(path))
+    return Run(Path(path), seed)
 
 
-class RunWriter:
-    """The one process that writes a run; a context manager that holds its lock.
-
-    Parameters
-    ----------
-    path : Path
-        Directory of the run; made if it is not there.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._lock = FileLock(path / ".lock")
-        self.manifest: dict[str, Any] = {}
-
-    def __enter__(self) -> Self:
-        self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise ValueError(
-                f"{self.path} is being written by another process; wait for it or choose another "
-                "directory"
-            ) from None
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def create(
-        self,
-        config: TrainingConfig,
-        train_pairs: NDArray[Any],
-        test_pairs: NDArray[Any],
-        attrs: Mapping[str, Any],
-    ) -> None:
-        """Start an empty run."""
-        group = zarr.open_group(self.path / "arrays.zarr", mode="w")
-        # Zarr has no chunk of size zero; an empty test set is stored flat.
-        group.create_array("train_pairs", data=np.asarray(train_pairs, dtype=np.int64).ravel())
-        group.create_array("test_pairs", data=np.asarray(test_pairs, dtype=np.int64).ravel())
-        self.manifest = {
-            "format": 1,
-            "config": config.to_dict(),
-            "attrs": dict(attrs) | _versions(),
-            "steps": [],
-            "logged": 0,
-        }
-
-    def reopen(self, config: TrainingConfig) -> None:
-        """Go on with an existing run, cutting off what a killed writer left unfinished."""
-        self.manifest = _read_manifest(self.path) | {"config": config.to_dict()}
-        complete = {"weights": len(self.manifest["steps"]), "metrics": self.manifest["logged"]}
-        for name, count in complete.items():
-            array = zarr.open_array(self.path / "arrays.zarr", path=f"{name}/{name}")
-            array.resize((count, *array.shape[1:]))
-
-    def append(
-        self,
-        steps: Sequence[int],
-        theta: NDArray[Any],
-        xi: NDArray[Any],
-        metrics: Sequence[Mapping[str, float]],
-        state: Mapping[str, Any],
-        seconds: float,
-    ) -> None:
-        """Add checkpoints (step, neuron, p) and logged metrics, then make both visible at once."""
-        layers = xr.DataArray(
-            np.stack([theta, xi], axis=1), dims=("step", "layer", "neuron", "residue")
-        )
-        self._extend("weights", layers, bool(self.manifest["steps"]), chunk=1)
-        if metrics:
-            rows = [[row[name] for name in ("step", *_METRICS)] for row in metrics]
-            table = xr.DataArray(np.asarray(rows, dtype=np.float64), dims=("step", "quantity"))
-            self._extend("metrics", table, bool(self.manifest["logged"]), chunk=4096)
-        self.manifest["steps"] += [int(step) for step in steps]
-        self.manifest["logged"] += len(metrics)
-        self.manifest["attrs"]["seconds"] = seconds
-        state_file = f"state-{steps[-1]}.pth"
-        _replace(self.path / state_file, lambda file: torch.save(dict(state), file))
-        old = self.manifest.get("state")
-        self.manifest["state"] = state_file
-        text = json.dumps(self.manifest, indent=1).encode()
-        _replace(self.path / "run.json", lambda file: file.write(text))
-        if old is not None:
-            (self.path / old).unlink(missing_ok=True)
-
-    def state(self) -> dict[str, Any]:
-        """The optimiser's state saved with the last checkpoint."""
-        loaded: dict[str, Any] = torch.load(self.path / self.manifest["state"], weights_only=True)
-        return loaded
-
-    def _extend(self, name: str, rows: xr.DataArray, exists: bool, chunk: int) -> None:
-        """Append rows to one array; one array grows at once, so no reader sees two lengths."""
-        store = self.path / "arrays.zarr"
-        data = rows.to_dataset(name=name)
-        if exists:
-            data.to_zarr(store, group=name, append_dim="step", consolidated=False)
-            return
-        encoding = {name: {"chunks": (chunk, *rows.shape[1:])}}
-        data.to_zarr(store, group=name, mode="w", consolidated=False, encoding=encoding)
-
-
-def never_published(path: Path) -> bool:
-    """Whether a directory holds only what a writer leaves that was killed before its first step."""
-    leftovers = {"arrays.zarr", ".lock", "state-0.pth", "state-0.pth.new", "run.json.new"}
-    return path.is_dir() and {file.name for file in path.iterdir()} <= leftovers
-
-
-def _read_manifest(path: Path) -> dict[str, Any]:
-    if not path.is_dir():
-        raise ValueError(f"{path} is no directory; give a run made by train or import")
-    file = path / "run.json"
-    if not file.is_file():
-        raise ValueError(
-            f"{path} is no run (it has no run.json); give a directory made by train or import"
-        )
-    try:
-        manifest: dict[str, Any] = json.loads(file.read_text())
-        if manifest["format"] != 1:
-            raise ValueError(f"format {manifest['format']} is unknown")
-        if not manifest["steps"]:
-            raise ValueError("it has no checkpoint")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{file} is damaged ({error}); restore it from a copy") from error
-    return manifest
-
-
-def _replace(path: Path, write: Any) -> None:
-    """Write a file beside and rename it over, so that no reader meets half of it."""
-    temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-
-
-def _versions() -> dict[str, str]:
-    names = ("grokode", "torch", "numpy")
-    return {"python": platform.python_version()} | {name: version(name) for name in names}
+def _damaged(path: Path, name: str, why: object) -> ValueError:
+    return ValueError(f"{path}/arrays.zarr is damaged at {name!r} ({why}); restore it from a copy")

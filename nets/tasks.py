@@ -1,15 +1,72 @@
-"""The task: addition mod p, on all pairs or a seeded part of them."""
+"""The tasks: an operation mod p, on all pairs or a seeded part of them."""
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory.fourier import check_modulus
 
-__all__ = ["all_pairs", "answers", "check_pairs", "complement", "split_pairs"]
+__all__ = ["TASKS", "Task", "all_pairs", "check_pairs", "complement", "split_pairs", "table"]
 
 Pairs = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Task:
+    """An operation on two residues.
+
+    Parameters
+    ----------
+    answer : function (x, y, p, seed) -> answers mod p, for whole arrays of x and y
+    symmetric : bool
+        Whether the answer stays when x and y change places.
+    """
+
+    answer: Callable[[Pairs, Pairs, int, int], Pairs]
+    symmetric: bool = True
+
+
+TASKS = {
+    "addition": Task(lambda x, y, p, seed: x + y),
+    "subtraction": Task(lambda x, y, p, seed: x - y, symmetric=False),
+    "multiplication": Task(lambda x, y, p, seed: x * y),
+    "quadratic_form": Task(lambda x, y, p, seed: x * x + x * y + y * y),
+    "random": Task(
+        lambda x, y, p, seed: np.random.default_rng((seed, 2)).integers(p, size=(p, p))[x, y],
+        symmetric=False,
+    ),
+}
+
+
+def table(task: str, p: int, seed: int = 0) -> NDArray[np.int64]:
+    """The right output of every pair, (p, p) with x outermost.
+
+    Parameters
+    ----------
+    task : str
+        One of `TASKS`; ``quadratic_form`` is x^2 + x y + y^2, ``random`` a table without structure,
+        to tell learning from memorising.
+    p : int
+        Odd modulus.
+    seed : int
+        Of the random table.
+
+    Raises
+    ------
+    ValueError
+        For an unknown task.
+
+    Examples
+    --------
+    >>> table("subtraction", 3).tolist()
+    [[0, 2, 1], [1, 0, 2], [2, 1, 0]]
+    """
+    if task not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
+    x, y = np.meshgrid(np.arange(check_modulus(p)), np.arange(p), indexing="ij")
+    return TASKS[task].answer(x, y, p, seed) % p
 
 
 def all_pairs(p: int) -> Pairs:
@@ -59,17 +116,6 @@ def split_pairs(p: int, fraction: float, seed: int) -> tuple[Pairs, Pairs]:
         raise ValueError(f"train_fraction {fraction} leaves no pair of {len(pairs)}; raise it")
     order = np.random.default_rng(seed).permutation(len(pairs))
     return pairs[np.sort(order[:count])], pairs[np.sort(order[count:])]
-
-
-def answers(pairs: ArrayLike, p: int) -> NDArray[Any]:
-    """The right output (x + y) mod p of each pair (n, 2).
-
-    Examples
-    --------
-    >>> answers([[3, 7], [20, 5]], 23).tolist()
-    [10, 2]
-    """
-    return np.asarray(pairs).sum(-1) % p
 
 
 def check_pairs(pairs: ArrayLike, p: int) -> Pairs:

@@ -1,8 +1,8 @@
-"""Full-batch training of the two-layer network into a run that survives being killed."""
+"""Full-batch training of two-layer networks into a run that survives being killed."""
 
-import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,23 @@ import numpy as np
 import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from grokode.nets import tasks
-from grokode.nets.config import TrainingConfig
+from grokode.nets.config import TrainingConfig, is_due
+from grokode.nets.ensemble import Ensemble, Intervention
 from grokode.nets.initial import INITIALISATIONS
-from grokode.nets.mlp import Batch, Gradient
-from grokode.nets.runs import Run, RunWriter, never_published
+from grokode.nets.manifest import never_published
+from grokode.nets.mlp import Examples, evaluate, outputs
+from grokode.nets.runs import Run
+from grokode.nets.writer import RunWriter
 from grokode.theory import fourier
 
 __all__ = ["DivergedError", "train"]
 
 OnStep = Callable[[int, float, float], None]
+
+_SMALL = 10**6
+"""Pairs times neurons below which one thread is as fast as several."""
 
 
 class DivergedError(RuntimeError):
@@ -33,12 +38,15 @@ def train(
     config: TrainingConfig,
     out: str | Path,
     *,
+    seeds: Sequence[int] | None = None,
     initial: xr.Dataset | None = None,
     train_pairs: ArrayLike | None = None,
+    intervention: Intervention | None = None,
     resume: bool = False,
+    time_limit: float | None = None,
     on_step: OnStep | None = None,
 ) -> Run:
-    """Train a network and return its run, which is written as training goes.
+    """Train a network, or one to a seed, and return the run, which is written as training goes.
 
     The checkpoint of step s holds the weights after s updates, so step 0 is the start. Metrics
     logged at step s belong to those same weights. The last step always has both.
@@ -48,23 +56,34 @@ def train(
     config : TrainingConfig
     out : path
         Directory of the run; it must not exist unless resumed.
+    seeds : sequence of int, optional
+        Train a network for each, side by side, each as if trained alone; the configured seed if not
+        given. A seed that reaches ``stop_loss`` ends there, with an extra checkpoint.
     initial : Dataset, optional
         Spectrum (neuron, frequency) to start from, in place of the configured initialisation.
     train_pairs : integers (n, 2), optional
         Pairs to train on, in place of the configured fraction; the others are the test set.
+    intervention : function (step, weights), optional
+        Called after every update with the number of updates done and the `Weights`, which it may
+        change in place. A run made with one is resumed with the same one.
     resume : bool
         Go on with the run in `out` from its last checkpoint, to the same result (the same bits on
         the same CPU) as if it had never stopped. Start afresh if there is no run yet. The
         configuration must be that of the run, but for ``steps`` and ``stop_loss``.
+    time_limit : float, optional
+        Seconds after which to stop at the next logged step, with a checkpoint to resume from.
     on_step : function (step, loss, accuracy), optional
-        Called at every logged step.
+        Called at every logged step with the means over seeds.
 
     Raises
     ------
     FileExistsError
         If `out` exists and is not resumed.
     DivergedError
-        If the loss or a weight stops being finite. Earlier checkpoints are kept.
+        If the loss of a seed stops being finite, once the others are trained. Earlier checkpoints
+        are kept.
+    OSError
+        If a checkpoint cannot be written, say on a full disk. Earlier checkpoints are kept.
     ValueError
         For a start, pairs or a run that do not fit the configuration.
 
@@ -81,82 +100,255 @@ def train(
         config = replace(config, initial="given")
     if train_pairs is not None:
         config = replace(config, train_fraction=len(np.asarray(train_pairs)) / config.p**2)
+    seeds = _check_seeds(config, seeds, intervention)
     resuming = resume and (path / "run.json").exists()
     if path.exists() and not resuming and not (resume and never_published(path)):
         raise FileExistsError(
             f"{path} exists and is not overwritten; choose another directory, or resume a run"
         )
+    attrs = {
+        "device": device_of(config),
+        "seconds": 0.0,
+        "intervention": _name(intervention),
+    }
     if resuming:
-        _check_same(config, Run(path))
+        _check_same(config, seeds, attrs, Run(path))
     else:
         # Everything that can be refused is refused before a directory is made.
-        theta, xi = _initial_weights(config, initial)
-        pairs = _split(config, train_pairs)
-    device = _device(config.device)
-    with RunWriter(path) as writer:
-        if resuming:
-            writer.reopen(config)
-        else:
-            writer.create(config, *pairs, {"device": device, "seconds": 0.0})
-            batches = _batches(*pairs, config, device)
-            start = _on(device, theta, xi)
-            first = _metrics(0, start[0], start[1], batches, config)
-            writer.append([0], theta[None], xi[None], [first], {}, 0.0)
-        _advance(Run(path), writer, config, device, on_step)
+        weights = np.stack([_initial_weights(config, seed, initial) for seed in seeds])
+        splits = [_split(config, seed, train_pairs) for seed in seeds]
+    try:
+        with RunWriter(path) as writer:
+            if resuming:
+                writer.reopen(config)
+                training = _Training.resumed(config, writer)
+            else:
+                train_set, test_set = (np.stack(pairs) for pairs in zip(*splits, strict=True))
+                writer.create(config, seeds, train_set, test_set, attrs)
+                training = _Training(config, writer, seeds, weights, 0)
+                training.start()
+            with _threads(config):
+                training.advance(intervention, time_limit, on_step)
+            diverged = writer.ended("diverged")
+    except OSError as error:
+        raise OSError(
+            f"{path} could not be written ({error.strerror or error}); make room and resume: "
+            "finished checkpoints are kept"
+        ) from error
+    if diverged:
+        where = ", ".join(f"seed {seed} at step {step}" for seed, step in diverged.items())
+        raise DivergedError(
+            f"the loss stopped being finite: {where} with learning_rate {config.learning_rate}; "
+            f"lower it; the checkpoints of {path} are kept"
+        )
     return Run(path)
 
 
-def _advance(
-    run: Run, writer: RunWriter, config: TrainingConfig, device: str, on_step: OnStep | None
-) -> None:
-    """Train from the last checkpoint on; a new training is one resumed at step 0."""
-    last = run.weights.isel(step=-1)
-    step = int(last.step)
-    if config.stop_loss is not None and _last_loss(run) < config.stop_loss:
-        return
-    theta, xi = _on(device, last.theta.values, last.xi.values)
-    batches = _batches(run.train_pairs, run.test_pairs, config, device)
-    gradient = Gradient(batches[0], config.activation, theta)
-    theta.grad, xi.grad = gradient.theta, gradient.xi
-    optimizer = _optimizer(config, theta, xi)
-    if state := writer.state():
-        optimizer.load_state_dict(state)
-    logged: list[dict[str, float]] = []
-    began = time.perf_counter() - run.attrs["seconds"]
-    first = step
-    while True:
-        loss = gradient(theta, xi)
-        if not math.isfinite(loss):
-            raise DivergedError(
-                f"the loss is {loss} at step {step} with learning_rate "
-                f"{config.learning_rate}: lower it; the checkpoints of {run.path} are kept"
-            )
-        stop = step >= config.steps
-        if step > first and (stop or step % config.log_every == 0):
-            logged.append(_metrics(step, theta, xi, batches, config))
-            if on_step is not None:
-                on_step(step, logged[-1]["train_loss"], logged[-1]["train_accuracy"])
-            if config.stop_loss is not None and logged[-1]["train_loss"] < config.stop_loss:
-                stop = True
-        if step > first and (stop or step % config.checkpoint_every == 0):
-            writer.append(
-                [step],
-                theta.numpy(force=True)[None],
-                xi.numpy(force=True)[None],
-                logged,
-                optimizer.state_dict(),
-                time.perf_counter() - began,
-            )
-            logged = []
-        if stop:
+class _Training:
+    """The seeds still trained, their ensemble, and what was logged since the last checkpoint."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        writer: RunWriter,
+        seeds: Sequence[int],
+        weights: NDArray[Any],
+        step: int,
+    ) -> None:
+        self._config = config
+        self._writer = writer
+        self._step = step
+        self._began = time.perf_counter() - writer.manifest["attrs"]["seconds"]
+        device = device_of(config)
+        self._train, self._test = (
+            _examples(config, seeds, writer.pairs(name, seeds), device)
+            for name in ("train_pairs", "test_pairs")
+        )
+        self._grid = _examples(config, seeds, [tasks.all_pairs(config.p)] * len(seeds), device)
+        self._ensemble = Ensemble(config, seeds, weights, self._train, device)
+        self._diverged_at = torch.full((len(seeds),), -1, device=device)
+        self._rows: list[tuple[int, NDArray[Any]]] = []
+        self._grids: list[NDArray[Any]] = []
+
+    @classmethod
+    def resumed(cls, config: TrainingConfig, writer: RunWriter) -> "_Training":
+        """From the last checkpoint on."""
+        seeds, weights, step = writer.last()
+        training = cls(config, writer, seeds, weights, step)
+        training._ensemble.load(writer.state())
+        training._drop({*writer.ended("diverged"), *writer.ended("fitted")})
+        return training
+
+    def start(self) -> None:
+        """Log and write step 0."""
+        self._ensemble.loss(0)
+        self._log()
+        self._save()
+
+    def advance(
+        self, intervention: Intervention | None, time_limit: float | None, on_step: OnStep | None
+    ) -> None:
+        """Train until all steps are done, every seed has ended, or the time is up."""
+        config, ensemble = self._config, self._ensemble
+        first, until = (
+            self._step,
+            np.inf if time_limit is None else time.perf_counter() + time_limit,
+        )
+        while ensemble.seeds:
+            loss = ensemble.loss(self._step)
+            fresh = (self._diverged_at < 0) & ~torch.isfinite(loss)
+            self._diverged_at[fresh] = self._step
+            last = self._step >= config.steps
+            log = last or is_due(self._step, config.log_every)
+            save = last or is_due(self._step, config.checkpoint_every)
+            if self._step > first and (log or save):
+                self._end_diverged()
+                if not ensemble.seeds:
+                    return
+                fitted: set[int] = set()
+                if log:
+                    fitted = self._log(on_step)
+                stop = last or time.perf_counter() > until
+                if save or stop or fitted:
+                    self._save(fitted)
+                if stop:
+                    return
+            elif last:
+                return
+            ensemble.update()
+            self._step += 1
+            if intervention is not None:
+                intervention(self._step, ensemble.views())
+
+    def _log(self, on_step: OnStep | None = None) -> set[int]:
+        """Log this step; returns the seeds whose loss is below ``stop_loss``."""
+        config, ensemble = self._config, self._ensemble
+        parts = [
+            evaluate(ensemble.inner, examples, config.activation)
+            for examples in (self._train, self._test)
+        ]
+        losses, accuracies = zip(*parts, strict=True)
+        columns = (*losses, *accuracies, *ensemble.norms())
+        row = torch.stack([column.double() for column in columns], dim=1).numpy(force=True)
+        self._rows.append((self._step, row))
+        if config.log_grid:
+            self._grids.append(self._correct())
+        if on_step is not None:
+            on_step(self._step, float(row[:, 0].mean()), float(row[:, 2].mean()))
+        if config.stop_loss is None:
+            return set()
+        return {
+            seed
+            for seed, loss in zip(ensemble.seeds, row[:, 0], strict=True)
+            if loss < config.stop_loss
+        }
+
+    def _save(self, fitted: set[int] | frozenset[int] = frozenset()) -> None:
+        """Write a checkpoint with all that was logged, and let go of the fitted seeds."""
+        ensemble = self._ensemble
+        self._writer.checkpoint(self._step, ensemble.seeds, ensemble.weights())
+        self._flush()
+        for seed in fitted:
+            self._writer.end(seed, self._step, "fitted")
+        self._writer.publish(ensemble.seeds, ensemble.state(), time.perf_counter() - self._began)
+        self._drop(fitted)
+
+    def _flush(self) -> None:
+        self._writer.log(self._ensemble.seeds, self._rows, self._grids)
+        self._rows, self._grids = [], []
+
+    def _end_diverged(self) -> None:
+        """Let go of the seeds whose loss stopped being finite since the last look."""
+        steps = dict(zip(self._ensemble.seeds, self._diverged_at.tolist(), strict=True))
+        diverged = {seed: step for seed, step in steps.items() if step >= 0}
+        if not diverged:
             return
-        optimizer.step()
-        step += 1
+        self._flush()
+        for seed, step in diverged.items():
+            self._writer.end(seed, step, "diverged")
+        # The state stays that of the last checkpoint, from which a resumed training sets out.
+        self._writer.publish_end()
+        self._drop(set(diverged))
+
+    def _drop(self, seeds: set[int] | frozenset[int]) -> None:
+        if not seeds:
+            return
+        rows = [row for row, seed in enumerate(self._ensemble.seeds) if seed not in seeds]
+        self._train, self._test, self._grid = (
+            examples.select(rows) for examples in (self._train, self._test, self._grid)
+        )
+        self._diverged_at = self._diverged_at[rows]
+        self._ensemble.keep(rows, self._train)
+
+    def _correct(self) -> NDArray[Any]:
+        values = outputs(self._ensemble.inner, self._grid, self._config.activation)
+        right = (values.argmax(-1) == self._grid.answers).numpy(force=True)
+        p = self._config.p
+        x, y = self._grid.pairs.T
+        grids = np.zeros((len(right), p, p), dtype=np.uint8)
+        if self._config.symmetric:
+            grids[:, y, x] = right
+        grids[:, x, y] = right
+        return grids
 
 
-def _initial_weights(
-    config: TrainingConfig, initial: xr.Dataset | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+@contextmanager
+def _threads(config: TrainingConfig) -> Iterator[None]:
+    """One thread for small networks, whose products are over before a second one has woken up.
+
+    Two threads gain at most a third at p = 23 and 512 neurons on an idle machine, and lose tenfold
+    when another program has the second core, because they wait for each other at every product.
+    """
+    threads = torch.get_num_threads()
+    if config.p**2 * config.neurons < _SMALL:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def device_of(config: TrainingConfig) -> str:
+    """The device a configuration is trained on, here."""
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' is not available here; use 'auto' or 'cpu'")
+    if config.device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return config.device
+
+
+def _examples(
+    config: TrainingConfig, seeds: Sequence[int], pairs: Sequence[NDArray[Any]], device: str
+) -> Examples:
+    return Examples.of(
+        pairs,
+        [tasks.table(config.task, config.p, seed) for seed in seeds],
+        symmetric=config.symmetric,
+        dtype=getattr(torch, config.dtype),
+        device=device,
+    )
+
+
+def _check_seeds(
+    config: TrainingConfig, seeds: Sequence[int] | None, intervention: Intervention | None
+) -> tuple[int, ...]:
+    chosen = (config.seed,) if seeds is None else tuple(int(seed) for seed in seeds)
+    if not chosen or len(set(chosen)) != len(chosen) or min(chosen) < 0:
+        raise ValueError(f"seeds must be different integers >= 0, got {list(chosen)}")
+    if intervention is not None and (config.separate_inputs or config.embedding is not None):
+        raise ValueError(
+            "intervention acts on theta and xi, which a network with separate_inputs or an "
+            "embedding does not have as parameters; leave one of them out"
+        )
+    return chosen
+
+
+def _name(intervention: Intervention | None) -> str:
+    return "" if intervention is None else getattr(intervention, "__name__", repr(intervention))
+
+
+def _initial_weights(config: TrainingConfig, seed: int, initial: xr.Dataset | None) -> NDArray[Any]:
+    """Weights (layer, neuron, p) of one seed."""
     if initial is None:
         if config.initial not in INITIALISATIONS:
             raise ValueError(
@@ -164,7 +356,9 @@ def _initial_weights(
                 f"choose one of {', '.join(INITIALISATIONS)}"
             )
         draw = INITIALISATIONS[config.initial]
-        initial = draw(config.p, config.neurons, config.scale, config.seed)
+        initial = draw(config.p, config.neurons, config.scale, seed)
+    elif config.embedding is not None:
+        raise ValueError("initial gives theta, which an embedding draws itself; leave one out")
     weights = fourier.weights(initial)
     shape = (config.neurons, config.p)
     if weights.theta.shape != shape:
@@ -172,71 +366,39 @@ def _initial_weights(
             f"initial has weights of shape {weights.theta.shape}, the configuration asks for "
             f"(neurons, p) = {shape}; change one of them"
         )
-    return weights.theta.values.astype(config.dtype), weights.xi.values.astype(config.dtype)
+    layers = [weights.theta.values, weights.xi.values]
+    if config.separate_inputs:
+        layers.insert(1, _theta_of_y(config, seed, weights))
+    return np.stack(layers).astype(config.dtype)
+
+
+def _theta_of_y(config: TrainingConfig, seed: int, weights: xr.Dataset) -> NDArray[Any]:
+    """As large as theta and drawn apart from it; theta itself where the start was given."""
+    if config.initial not in INITIALISATIONS:
+        return weights.theta.values
+    draw = INITIALISATIONS[config.initial]
+    other: NDArray[Any] = fourier.weights(
+        draw(config.p, config.neurons, config.scale, seed + 2**32)
+    ).theta.values
+    return other
 
 
 def _split(
-    config: TrainingConfig, train_pairs: ArrayLike | None
+    config: TrainingConfig, seed: int, train_pairs: ArrayLike | None
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if train_pairs is None:
-        return tasks.split_pairs(config.p, config.train_fraction, config.seed)
+        return tasks.split_pairs(config.p, config.train_fraction, seed)
     return tasks.complement(train_pairs, config.p)
 
 
-def _device(name: str) -> str:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' is not available here; use 'auto' or 'cpu'")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
-
-
-def _on(device: str, *arrays: NDArray[Any]) -> tuple[Tensor, ...]:
-    return tuple(torch.tensor(array, device=device) for array in arrays)
-
-
-def _batches(
-    train: NDArray[Any], test: NDArray[Any], config: TrainingConfig, device: str
-) -> tuple[Batch, Batch]:
-    dtype = getattr(torch, config.dtype)
-    return Batch.of(train, config.p, dtype, device), Batch.of(test, config.p, dtype, device)
-
-
-def _optimizer(config: TrainingConfig, *weights: Tensor) -> torch.optim.Optimizer:
-    if config.optimizer == "sgd":
-        return torch.optim.SGD(
-            weights,
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-        )
-    return torch.optim.AdamW(
-        weights,
-        lr=config.learning_rate,
-        betas=config.betas,
-        eps=config.eps,
-        weight_decay=config.weight_decay,
-    )
-
-
-def _metrics(
-    step: int,
-    theta: Tensor,
-    xi: Tensor,
-    batches: tuple[Batch, Batch],
-    config: TrainingConfig,
-) -> dict[str, float]:
-    train, test = (batch.loss_and_accuracy(theta, xi, config.activation) for batch in batches)
-    names = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
-    return {"step": step} | dict(zip(names, (*train, *test), strict=True))
-
-
-def _last_loss(run: Run) -> float:
-    return float(run.metrics.train_loss[-1])
-
-
-def _check_same(config: TrainingConfig, run: Run) -> None:
+def _check_same(
+    config: TrainingConfig, seeds: Sequence[int], attrs: dict[str, Any], run: Run
+) -> None:
     """Refuse to resume a run under another configuration; it may only be made longer."""
     may_differ = {"steps", "stop_loss", "device"}
-    mine, stored = config.to_dict(), run.config.to_dict()
+    mine, stored = config.to_dict(), run.stored_config.to_dict()
+    mine |= {"seeds": list(seeds), "intervention": attrs["intervention"]}
+    stored |= {"seeds": list(run.seeds), "intervention": run.attrs["intervention"]}
     for name in mine.keys() - may_differ:
         if mine[name] != stored[name]:
             raise ValueError(

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from grokode import nets
-from grokode.nets import mlp, tasks
+from grokode.nets import tasks
 from grokode.nets.config import TrainingConfig
 from grokode.theory import fourier
 
@@ -24,29 +24,8 @@ SMALL = TrainingConfig(
 def plain_loss(theta, xi, pairs, p, activation):
     """The network as written in the papers, over ordered pairs, for autograd."""
     x, y = torch.tensor(pairs).T
-    z = theta[:, x] + theta[:, y]
-    hidden = {"quadratic": z**2, "relu": torch.relu(z)}[activation]
+    hidden = {"quadratic": torch.square, "relu": torch.relu}[activation](theta[:, x] + theta[:, y])
     return torch.nn.functional.cross_entropy(hidden.T @ xi, (x + y) % p)
-
-
-@pytest.mark.parametrize("activation", ["quadratic", "relu"])
-@pytest.mark.parametrize("fraction", [1.0, 0.6])
-def test_gradient_agrees_with_autograd(activation, fraction):
-    p = 11
-    pairs, _ = nets.split_pairs(p, fraction, seed=2)
-    theta, xi = torch.randn(2, 9, p, dtype=torch.float64, generator=torch.manual_seed(0))
-    theta.requires_grad_()
-    xi.requires_grad_()
-    loss = plain_loss(theta, xi, pairs, p, activation)
-    loss.backward()
-    batch = mlp.Batch.of(pairs, p, torch.float64, "cpu")
-    with torch.no_grad():
-        gradient = mlp.Gradient(batch, activation, theta)
-        value = gradient(theta, xi)
-    # Sums of a hundred terms of order one in float64.
-    assert value == pytest.approx(float(loss.detach()), rel=1e-13)
-    for ours, autograd in ((gradient.theta, theta.grad), (gradient.xi, xi.grad)):
-        torch.testing.assert_close(ours, autograd, rtol=0, atol=1e-12 * float(autograd.abs().max()))
 
 
 @pytest.mark.parametrize(
@@ -78,14 +57,6 @@ def test_training_is_that_of_a_plain_loop(tmp_path, optimizer, settings):
     # Rounding, amplified over sixty steps.
     np.testing.assert_allclose(last.theta, weights[0].detach(), rtol=1e-8, atol=1e-10)
     np.testing.assert_allclose(last.xi, weights[1].detach(), rtol=1e-8, atol=1e-10)
-
-
-def test_logits_are_the_sum_over_neurons():
-    rng = np.random.default_rng(0)
-    theta, xi = rng.normal(size=(2, 3, 5))
-    out = nets.logits(theta, xi, "relu").reshape(5, 5, 5)
-    by_hand = sum(max(theta[m, 2] + theta[m, 4], 0) * xi[m, 1] for m in range(3))
-    assert out[2, 4, 1] == pytest.approx(by_hand, rel=1e-14)
 
 
 @pytest.mark.parametrize("draw", [nets.gaussian, nets.equal_magnitude, nets.single_frequency])
@@ -213,7 +184,7 @@ def test_stop_loss_and_metrics(tmp_path):
 
 def test_divergence_names_the_step_and_keeps_checkpoints(tmp_path):
     config = dataclasses.replace(SMALL, learning_rate=1e8, scale=3.0, checkpoint_every=1)
-    with pytest.raises(nets.DivergedError, match=r"at step \d+ with learning_rate 1"):
+    with pytest.raises(nets.DivergedError, match=r"seed 0 at step \d+ with learning_rate 1"):
         nets.train(config, tmp_path / "run")
     kept = nets.open_run(tmp_path / "run").weights
     assert kept.sizes["step"] >= 1

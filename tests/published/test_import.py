@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from grokode import nets
-from grokode.nets.mlp import Batch
+from grokode.nets import tasks
+from grokode.nets.mlp import Examples, evaluate
 
 QUAD = "p_23_dmlp_512_Quad_random_scale_0.1_decay_0_08151413"
 RELU = "p_23_dmlp_512_ReLU_random_scale_0.1_decay_2.0_08180102"
@@ -24,11 +25,15 @@ def test_published_run(published, tmp_path, name, activation, optimizer, checkpo
     assert (run.weights.sizes["step"], int(run.weights.step[-1])) == (checkpoints, last)
     assert (len(run.train_pairs), len(run.test_pairs)) == pairs
     # Weights of step s reproduce the loss that was stored for step s, in the float32 of the run.
-    batch = Batch.of(run.train_pairs, 23, torch.float64, "cpu")
+    examples = Examples.of([run.train_pairs], [tasks.table("addition", 23)], symmetric=True)
     for index in (0, checkpoints // 2, checkpoints - 2):
         weights = run.weights.isel(step=index)
-        theta, xi = (torch.tensor(w.values.astype(float)) for w in (weights.theta, weights.xi))
-        loss, _ = batch.loss_and_accuracy(theta, xi, activation)
-        stored = float(run.metrics.train_loss.sel(step=int(weights.step)))
+        layers = [torch.tensor(w.values.T.astype(float)) for w in (weights.theta, weights.xi)]
+        loss, _ = evaluate(torch.stack(layers)[:, None], examples, activation)
+        at = int(weights.step)
+        stored = float(run.metrics.train_loss.sel(step=at))
         # Stored losses carry the float32 rounding of 3.1 or, when small, of their logits.
-        assert np.isclose(loss, stored, rtol=2e-5, atol=1e-6)
+        assert np.isclose(float(loss), stored, rtol=2e-5, atol=1e-6)
+        norm = np.sqrt(float((weights.theta**2).sum() + (weights.xi**2).sum()))
+        # Float32 sums of twenty thousand squares.
+        assert float(run.metrics.weight_norm.sel(step=at)) == pytest.approx(norm, rel=1e-6)

@@ -1,0 +1,99 @@
+"""The published configurations by name.
+
+Source: arXiv:2602.16849, experiments; AdamW has the betas (0.9, 0.98) everywhere.
+"""
+
+import math
+from typing import Any
+
+from grokode.nets.config import TrainingConfig
+
+__all__ = ["PRESETS", "preset"]
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "he2026/standard": {
+        "activation": "relu",
+        "optimizer": "adamw",
+        "learning_rate": 5e-5,
+        "initial": "gaussian",
+        "scale": 0.1,
+        "steps": 5_000,
+        "checkpoint_every": 100,
+        "log_every": 50,
+    },
+    "he2026/grokking": {
+        "activation": "relu",
+        "optimizer": "adamw",
+        "learning_rate": 1e-4,
+        "weight_decay": 2.0,
+        "train_fraction": 0.75,
+        "initial": "gaussian",
+        "scale": 0.1,
+        "steps": 50_000,
+        "checkpoint_every": 200,
+        "log_every": 100,
+    },
+    "he2026/quad-random": {
+        "activation": "quadratic",
+        "optimizer": "adamw",
+        "learning_rate": 5e-5,
+        "initial": "gaussian",
+        "scale": 0.1,
+        "steps": 5_000,
+        "checkpoint_every": 100,
+        "log_every": 50,
+    },
+    "he2026/quad-single-frequency": {
+        "activation": "quadratic",
+        "optimizer": "sgd",
+        "learning_rate": 0.1,
+        "initial": "single_frequency",
+        "scale": 0.02,
+        "steps": 10_000,
+        "checkpoint_every": 200,
+        "log_every": 100,
+    },
+    "he2026/relu-single-frequency": {
+        "activation": "relu",
+        "optimizer": "sgd",
+        "learning_rate": 0.01,
+        "initial": "single_frequency",
+        "scale": 0.002,
+        "steps": 10_000,
+        "checkpoint_every": 200,
+        "log_every": 100,
+    },
+}
+
+
+def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
+    """A published configuration, at another modulus or with some values changed.
+
+    Parameters
+    ----------
+    name : str
+        One of `PRESETS`.
+    p : int
+        Odd modulus; 23 as published. The width is 512 up to p = 23 and grows as p^2 above.
+    **changes
+        Fields of `TrainingConfig`.
+
+    Returns
+    -------
+    TrainingConfig
+
+    Raises
+    ------
+    ValueError
+        For an unknown preset, or a value out of range.
+
+    Examples
+    --------
+    >>> config = preset("he2026/grokking", p=29, seed=3)
+    >>> config.neurons, config.weight_decay, config.seed
+    (814, 2.0, 3)
+    """
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
+    neurons = max(512, math.ceil(512 * p**2 / 529))
+    return TrainingConfig(**({"p": p, "neurons": neurons} | PRESETS[name] | changes))
