@@ -11,7 +11,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-__all__ = ["note", "one_line_errors", "print_json", "print_table", "training_progress"]
+__all__ = [
+    "counting_progress",
+    "note",
+    "one_line_errors",
+    "print_json",
+    "print_table",
+    "training_progress",
+]
 
 _out = Console()
 _err = Console(stderr=True)
@@ -26,8 +33,8 @@ def print_table(rows: Sequence[Sequence[str]], title: str = "") -> None:
     _out.print(table)
 
 
-def print_json(value: dict[str, Any]) -> None:
-    """Print one JSON object to standard output; NaN and infinity become null."""
+def print_json(value: dict[str, Any] | list[Any]) -> None:
+    """Print one JSON value to standard output; NaN and infinity become null."""
     typer.echo(json.dumps(_finite(value), indent=2))
 
 
@@ -55,6 +62,16 @@ def training_progress(steps: int) -> Iterator[Callable[[int, float, float], None
             progress.update(task, completed=step, state=f"loss {loss:.4f} acc {accuracy:.3f}")
 
         yield report
+
+
+@contextmanager
+def counting_progress(text: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Progress bar of a list of jobs; yields the callback for (name of the job just done)."""
+    columns = (TextColumn(text), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
+    columns += (TextColumn("{task.fields[state]}"),)
+    with Progress(*columns, console=_err, disable=not _err.is_terminal, transient=True) as progress:
+        task = progress.add_task(text, total=total, state="")
+        yield lambda name: progress.update(task, advance=1, state=name)
 
 
 # Typer's parent of every complaint about the command line itself, under its own or click's roof.

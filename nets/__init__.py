@@ -1,6 +1,6 @@
 """What real networks do: tasks, matched initialisations, training, runs on disk (torch)."""
 
-from grokode.nets.config import TrainingConfig
+from grokode.nets.config import TrainingConfig, parse_setting
 from grokode.nets.ensemble import Weights
 from grokode.nets.initial import equal_magnitude, gaussian, single_frequency
 from grokode.nets.mlp import logits
@@ -22,6 +22,7 @@ __all__ = [
     "import_published",
     "logits",
     "open_run",
+    "parse_setting",
     "preset",
     "single_frequency",
     "split_pairs",

@@ -1,6 +1,7 @@
 """How a network is trained: one frozen record that validates itself."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -9,7 +10,7 @@ from grokode.nets.initial import INITIALISATIONS
 from grokode.nets.tasks import TASKS
 from grokode.theory.fourier import check_modulus
 
-__all__ = ["TrainingConfig", "is_due"]
+__all__ = ["TrainingConfig", "is_due", "parse_setting"]
 
 _CHOICES = {
     "task": tuple(TASKS),
@@ -154,6 +155,57 @@ class TrainingConfig:
         if unknown:
             raise ValueError(f"unknown configuration {', '.join(sorted(unknown))}")
         return cls(**(values | {"betas": tuple(values.get("betas", (0.9, 0.98)))}))
+
+
+def parse_setting(name: str, text: str) -> Any:
+    """A field's value from the text of a command line.
+
+    Parameters
+    ----------
+    name : str
+        A field of `TrainingConfig`.
+    text : str
+        A number, true or false, a name, or numbers with commas between.
+
+    Raises
+    ------
+    ValueError
+        For an unknown field, or text that is no value of its type.
+
+    Examples
+    --------
+    >>> parse_setting("steps", "500"), parse_setting("betas", "0.9,0.999")
+    (500, (0.9, 0.999))
+    """
+    types = {
+        field.name: field.type.__name__ if isinstance(field.type, type) else str(field.type)
+        for field in fields(TrainingConfig)
+    }
+    if name not in types:
+        raise ValueError(f"unknown setting {name!r}; choose one of {', '.join(types)}")
+    for kind, convert in _FROM_TEXT.items():
+        if kind not in types[name]:
+            continue
+        try:
+            return convert(text)
+        except (KeyError, ValueError):
+            continue
+    raise ValueError(f"{name} must be {types[name]}, got {text!r}")
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    first, second = text.split(",")
+    return float(first), float(second)
+
+
+# In this order: "tuple[float, float]" also names a float, and any text is a string.
+_FROM_TEXT: dict[str, Callable[[str], Any]] = {
+    "tuple": _numbers,
+    "bool": {"true": True, "false": False}.__getitem__,
+    "int": int,
+    "float": float,
+    "str": str,
+}
 
 
 def is_due(step: int, every: int | str) -> bool:

@@ -1,6 +1,7 @@
 """The command line as a user calls it: tables, JSON, exit codes, one-line errors."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import os
@@ -107,7 +108,17 @@ def test_import_keeps_its_contract(grokode, tmp_path):
 
 def test_every_command_has_help(grokode):
     out, _ = grokode("--help")
-    for command in ("demo", "train", "import", "winners", "logits", "contour"):
+    for command in (
+        "demo",
+        "train",
+        "import",
+        "info",
+        "export",
+        "winners",
+        "logits",
+        "contour",
+        "prove",
+    ):
         assert command in out
         assert "--json" in grokode(command, "--help")[0]
 
@@ -222,3 +233,74 @@ def test_winners_scores_the_rules_it_is_asked_for(grokode, refused, run):
     answer = json.loads(grokode("winners", run, "--rule", "moment_flow", "--json")[0])
     assert list(answer["rules"]) == ["moment_flow"]
     refused("winners", run, "--rule", "astrology", match="predictor must be one of misalignment")
+
+
+def test_presets_seeds_and_settings(grokode, refused, tmp_path):
+    flags = ["--preset", "he2026/grokking", "--p", 5, "--seeds", 2, "--seed", 3, "--steps", 4]
+    flags += ["--set", "neurons=7", "--set", "lr=1e-3", "--set", "betas=0.9,0.99"]
+    flags += ["--checkpoint-every", "log", "--log-every", 2]
+    answer = json.loads(grokode("train", *flags, "--out", tmp_path / "run", "--json")[0])
+    assert answer["seeds"] == [3, 4]
+    run = open_run(tmp_path / "run")
+    assert (run.config.neurons, run.config.learning_rate, run.config.weight_decay) == (7, 1e-3, 2.0)
+    assert run.config.betas == (0.9, 0.99)
+    assert run.weights.step.values.tolist() == [0, 1, 2, 3, 4]
+    assert run.metrics.step.values.tolist() == [0, 2, 4]
+    refused("winners", tmp_path / "run", match="choose one with --seed")
+    refused("winners", tmp_path / "run", "--seed", 5, match="seed must be one of [3, 4]")
+    assert "blowup_time" in grokode("winners", tmp_path / "run", "--seed", 4)[0]
+    # A run knows its configuration and seeds; only what is new needs saying.
+    resumed = grokode("train", "--resume", "--steps", 6, "--out", tmp_path / "run", "--json")[0]
+    assert json.loads(resumed)["steps"] == 6
+    for flags, match in (
+        (["--set", "colour=red"], "unknown setting 'colour'"),
+        (["--set", "steps=many"], "steps must be int"),
+        (["--preset", "he2025/standard"], "preset must be one of he2026/standard"),
+        (["--log-every", "often"], "log_every must be"),
+        (["--activation", "tanh"], "activation must be one of quadratic"),
+        (["--task", "division"], "task must be one of addition"),
+    ):
+        refused("train", *flags, "--out", tmp_path / "other", match=match)
+    assert not (tmp_path / "other").exists()
+
+
+def test_info_says_what_a_run_is(grokode, run):
+    assert json.loads(grokode("info", run, "--json")[0])["neurons"] == "6"
+    out, _ = grokode("info", run)
+    assert "learning_rate" in out
+    assert "<table>" in open_run(run)._repr_html_()
+
+
+def test_exported_weights_are_those_of_the_run(grokode, refused, run, tmp_path):
+    weights = open_run(run).weights.sel(step=20)
+    grokode("export", run, "--step", 20, "--out", tmp_path / "w.npz")
+    stored = np.load(tmp_path / "w.npz")
+    np.testing.assert_array_equal(stored["theta"], weights.theta)
+    np.testing.assert_array_equal(stored["xi"], weights.xi)
+    grokode("export", run, "--step", 20, "--out", tmp_path / "w.pth")
+    model = torch.load(tmp_path / "w.pth", weights_only=True)["model"]
+    np.testing.assert_array_equal(model["mlp.W_in"], weights.theta)
+    np.testing.assert_array_equal(model["mlp.W_out"].T, weights.xi)
+    assert model["mlp.basis"].shape == (5, 5)
+    refused("export", run, "--out", tmp_path / "w.pth", match="not overwritten")
+    refused("export", run, "--out", tmp_path / "w.txt", match="must end in .npz or .pth")
+    refused("export", run, "--step", 7, "--out", tmp_path / "v.npz", match="step must be one of")
+
+
+def test_prove_keeps_its_contract(grokode, refused):
+    names = ["misalignment_rate", "misalignment_rate_published"]
+    answer = json.loads(grokode("prove", *names, "--json")[0])["identities"]
+    assert [(row["holds"], row["expected"]) for row in answer] == [(True, True), (False, False)]
+    assert {"name", "source", "holds", "expected", "seconds"} <= set(answer[0])
+    out, err = grokode("prove", *names)
+    assert "fails" in out
+    assert "left - right" in err
+    refused("prove", "riemann", match="riemann")
+
+
+def test_prove_fails_on_an_unexpected_verdict(grokode, monkeypatch):
+    from grokode.theory.identities import IDENTITIES, catalogue
+
+    wrong = dataclasses.replace(IDENTITIES[0], expected=False)
+    monkeypatch.setattr(catalogue, "IDENTITIES", (wrong,))
+    grokode("prove", wrong.name, expect=1)

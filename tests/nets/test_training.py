@@ -1,11 +1,6 @@
 """Training: gradients against autograd, steps against torch.optim, and what a kill leaves."""
 
 import dataclasses
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -120,41 +115,6 @@ def test_resume_goes_on_to_the_same_bits(tmp_path):
         np.testing.assert_array_equal(part.weights.xi, whole.weights.xi)
         np.testing.assert_array_equal(part.metrics.step, whole.metrics.step)
         np.testing.assert_array_equal(part.metrics.train_loss, whole.metrics.train_loss)
-
-
-KILLED = """
-import dataclasses, sys
-from grokode import nets
-config = nets.TrainingConfig(**{fields!r})
-nets.train(config, sys.argv[1], resume=True)
-"""
-
-
-def test_a_killed_training_loses_nothing_finished(tmp_path):
-    """kill -9 at several moments, resumed each time, against one that was left alone."""
-    config = dataclasses.replace(SMALL, steps=400, checkpoint_every=2, log_every=2)
-    whole = nets.train(config, tmp_path / "whole")
-    path, code = tmp_path / "killed", KILLED.format(fields=config.to_dict())
-    # Started once, then resumed: the directory must exist to be resumed.
-    nets.train(dataclasses.replace(config, steps=2), path)
-    seen = 0
-    for kill in range(3):
-        child = subprocess.Popen([sys.executable, "-c", code, str(path)])
-        until = time.monotonic() + 60
-        try:
-            while nets.open_run(path).weights.sizes["step"] < seen + 10 + kill:
-                assert time.monotonic() < until
-                assert child.poll() is None, "the training ended before it could be killed"
-                time.sleep(0.005)
-        finally:
-            os.kill(child.pid, signal.SIGKILL)
-            child.wait()
-        run = nets.open_run(path)
-        seen = run.weights.sizes["step"]
-        np.testing.assert_array_equal(run.weights.theta, whole.weights.theta.isel(step=slice(seen)))
-    finished = nets.train(config, path, resume=True)
-    np.testing.assert_array_equal(finished.weights.theta, whole.weights.theta)
-    np.testing.assert_array_equal(finished.metrics.train_loss, whole.metrics.train_loss)
 
 
 def test_a_second_writer_is_refused(tmp_path):

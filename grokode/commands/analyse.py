@@ -1,0 +1,96 @@
+"""What theory says of a run, and what the run says back."""
+
+from typing import Annotated, Any
+
+import typer
+
+from grokode.commands.options import (
+    Figure,
+    Json,
+    RunPath,
+    Seed,
+    draw,
+    open_one_seed,
+    refuse_existing,
+)
+from grokode.console import print_json, print_table
+
+__all__ = ["logits", "logits_json", "winners", "winners_json"]
+
+
+def winners(
+    run: RunPath,
+    rule: Annotated[
+        list[str],
+        typer.Option(
+            help="Rule to score, repeatable: misalignment (least |D|, the published corollary), "
+            "blowup_time (first to diverge under the exact four-variable flow), neuron_flow, "
+            "clock_flow, moment_flow (followed to the end of the training; seconds each)."
+        ),
+    ] = ["misalignment", "blowup_time"],  # noqa: B006 (typer reads it, nothing changes it)
+    seed: Seed = None,
+    figure: Figure = None,
+    json: Json = False,
+) -> None:
+    """Predict each neuron's winning frequency from the first checkpoint, and compare with the last.
+
+    The winner is the frequency of largest beta in the last checkpoint.
+    """
+    refuse_existing(figure)
+    from grokode import compare
+
+    found = compare.winners(open_one_seed(run, seed), rule)
+    if figure:
+        from grokode.compare import figures
+
+        draw(figure, lambda ax: figures.accuracy_by_rule(found, ax))
+    if json:
+        print_json(winners_json(found))
+    else:
+        print_table(compare.winners_table(found))
+
+
+def logits(
+    run: RunPath,
+    step: Annotated[int | None, typer.Option(help="Checkpoint; the last one if not given.")] = None,
+    seed: Seed = None,
+    figure: Figure = None,
+    json: Json = False,
+) -> None:
+    """Compare a checkpoint's logits with Proposition 1 at its best scale.
+
+    R² is the share of the logits' variance (centred over the output) that the proposition explains.
+    """
+    refuse_existing(figure)
+    from grokode import compare
+
+    opened = open_one_seed(run, seed)
+    weights = compare.checkpoint(opened, step)
+    fit = compare.logits(weights.theta.values, weights.xi.values, opened.config.activation)
+    if figure:
+        from grokode.compare import figures
+
+        draw(figure, lambda ax: figures.logit_scatter(fit, ax))
+    if json:
+        print_json({"step": int(weights.step)} | logits_json(fit))
+    else:
+        print_table(compare.logits_table(fit))
+
+
+def winners_json(found: Any) -> dict[str, Any]:
+    """The answer of `grokode winners --json`."""
+    rules = {
+        str(rule): {"accuracy": float(found.accuracy.sel(rule=rule))} for rule in found.rule.values
+    }
+    return {
+        "p": found.attrs["p"],
+        "neurons": found.sizes["neuron"],
+        "chance": found.attrs["chance"],
+        "rules": rules,
+    }
+
+
+def logits_json(fit: Any) -> dict[str, Any]:
+    """The numbers of `grokode logits --json`."""
+    numbers = {name: float(fit[name]) for name in ("r2", "scale", "expected_scale")}
+    return {"accuracy": float(fit.accuracy), "proposition_1": numbers}

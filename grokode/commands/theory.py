@@ -1,0 +1,117 @@
+"""Theory alone: the lottery, the proofs, and how fast it all is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grokode.commands.options import Json, draw, refuse_existing
+from grokode.console import counting_progress, note, print_json, print_table
+
+__all__ = ["bench", "contour", "prove"]
+
+
+def contour(
+    out: Annotated[Path, typer.Option(help="Figure to write (.png, .svg or .pdf).")],
+    p: Annotated[int, typer.Option(help="Modulus, odd.")] = 23,
+    size: Annotated[int, typer.Option(help="Grid points along each axis.")] = 400,
+    smallest: Annotated[float, typer.Option(help="Smallest initial magnitude.")] = 0.001,
+    largest: Annotated[float, typer.Option(help="Largest initial magnitude.")] = 0.1,
+    json: Json = False,
+) -> None:
+    """Draw the lottery: blow-up time over initial magnitude (alpha = beta) and misalignment.
+
+    The darker a ticket, the later it blows up; the ticket of a neuron that is first wins.
+    """
+    refuse_existing(out)
+    if not 0 < smallest < largest:
+        raise ValueError(f"smallest must be positive and below largest, got {smallest}, {largest}")
+    import numpy as np
+
+    from grokode import theory
+    from grokode.compare import figures
+
+    lottery = theory.contour(
+        p, np.geomspace(smallest, largest, size), np.linspace(-np.pi, np.pi, size)
+    )
+    draw(out, lambda ax: figures.contour(lottery, "blowup_time", ax))
+    times = lottery.blowup_time.where(np.isfinite(lottery.blowup_time))
+    summary = {
+        "p": p,
+        "size": size,
+        "shortest_blowup_time": float(times.min()),
+        "longest_blowup_time": float(times.max()),
+        "figure": str(out),
+    }
+    if json:
+        print_json(summary)
+    else:
+        print_table([["lottery contour", ""], *([k, f"{v}"] for k, v in summary.items())])
+
+
+def prove(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Identities to prove; all if not given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Prove every identity in exact arithmetic, and refute the misprinted ones.
+
+    Exit code 1 if a verdict is not the expected one. About a quarter of a minute for all.
+    """
+    from grokode.theory.identities import IDENTITIES
+    from grokode.theory.identities import prove as prove_identities
+
+    with counting_progress("proving", len(names or IDENTITIES)) as count:
+        proofs = prove_identities(names or None, on_proved=lambda proof: count(proof.identity.name))
+    if json:
+        print_json(
+            {
+                "identities": [
+                    {
+                        "name": proof.identity.name,
+                        "source": proof.identity.source,
+                        "statement": proof.identity.statement,
+                        "holds": proof.holds,
+                        "expected": proof.identity.expected,
+                        "counterexample": proof.counterexample,
+                        "seconds": proof.seconds,
+                    }
+                    for proof in proofs
+                ]
+            }
+        )
+    else:
+        verdict = {True: "holds", False: "fails"}
+        rows = [["identity", "verdict", "expected", "seconds", "source"]]
+        rows += [
+            [
+                proof.identity.name,
+                verdict[proof.holds],
+                verdict[proof.identity.expected],
+                f"{proof.seconds:.2f}",
+                proof.identity.source,
+            ]
+            for proof in proofs
+        ]
+        print_table(rows)
+        for proof in proofs:
+            if not proof.holds:
+                note(f"{proof.identity.name}: {proof.counterexample}")
+    raise typer.Exit(any(proof.holds != proof.identity.expected for proof in proofs))
+
+
+def bench(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Benchmarks to run; all if not given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to keep the results in, as JSON.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Time theory and networks beside their peers, in one run, with the error each achieves.
+
+    Peers that are not installed are named with the reason; pip install 'grokode[bench]' has them.
+    """
+    raise NotImplementedError

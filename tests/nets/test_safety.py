@@ -1,0 +1,164 @@
+"""What a run survives: kills at any moment, full disks, altered and missing files."""
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from grokode import nets
+from grokode.nets.config import TrainingConfig
+
+SMALL = TrainingConfig(
+    p=7, neurons=6, dtype="float64", steps=60, checkpoint_every=20, log_every=10, scale=0.5
+)
+
+
+# A server that has loaded everything a training needs, short of writing one, and forks a training
+# for every line it reads: fifty interpreters would take minutes to start.
+SERVER = """
+import os, sys
+import numpy as np
+from grokode import nets
+from grokode.nets.ensemble import Ensemble
+from grokode.nets.mlp import Examples
+examples = Examples.of([nets.all_pairs(3)], [np.zeros((3, 3), dtype=int)], symmetric=True)
+config = nets.TrainingConfig(p=3, neurons=1, dtype="float64")
+warm = Ensemble(config, [0], np.zeros((1, 2, 1, 3)), examples, "cpu")
+warm.loss(0)
+warm.update()
+config = nets.TrainingConfig(**{fields!r})
+for path in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        nets.train(config, path.strip(), seeds={seeds!r}, resume=True)
+        os._exit(0)
+    print(pid, flush=True)
+    os.waitpid(pid, 0)
+"""
+
+
+def test_fifty_kills_lose_nothing_finished(tmp_path):
+    """kill -9 at random moments, each time resumed, against a training that was left alone."""
+    config = dataclasses.replace(SMALL, steps=4000, checkpoint_every=2, log_every=2)
+    seeds, path = [0, 3], tmp_path / "killed"
+    code = SERVER.format(fields=config.to_dict(), seeds=seeds)
+    server = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    moments, seen = random.Random(0), 0
+    with server:
+        for _ in range(50):
+            server.stdin.write(f"{path}\n")
+            server.stdin.flush()
+            pid = int(server.stdout.readline())
+            time.sleep(moments.uniform(0.0, 0.3))
+            os.kill(pid, signal.SIGKILL)
+            if not (path / "run.json").exists():
+                continue
+            run = nets.open_run(path)
+            steps = run.weights.step.values
+            assert len(steps) >= seen
+            seen = len(steps)
+            np.testing.assert_array_equal(steps, np.arange(0, 2 * seen, 2))
+            assert np.isfinite(run.weights.theta).all()
+    assert seen > 20, "the kills came too early to test anything"
+    done = dataclasses.replace(config, steps=2 * seen + 8)
+    finished = nets.train(done, path, seeds=seeds, resume=True)
+    whole = nets.train(done, tmp_path / "whole", seeds=seeds)
+    for name in ("theta", "xi"):
+        np.testing.assert_array_equal(finished.weights[name], whole.weights[name])
+    np.testing.assert_array_equal(finished.metrics.train_loss, whole.metrics.train_loss)
+
+
+FULL = """
+import resource, signal, sys
+from grokode import nets
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+config = nets.TrainingConfig(**{fields!r})
+try:
+    nets.train(config, sys.argv[1], resume=True)
+except OSError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+def test_a_full_disk_is_named_and_spoils_nothing(tmp_path):
+    """No file may grow beyond 4000 bytes, which the logged metrics do in the end."""
+    config = dataclasses.replace(SMALL, steps=400, checkpoint_every=10, log_every=1)
+    code = FULL.format(fields=config.to_dict())
+    path = tmp_path / "run"
+    # As much as fits first, then the limit.
+    nets.train(dataclasses.replace(config, steps=20), path)
+    before = nets.open_run(path).weights.theta.values
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 3, done.stderr
+    assert "could not be written (File too large)" in done.stdout
+    assert "resume" in done.stdout
+    kept = nets.open_run(path)
+    np.testing.assert_array_equal(kept.weights.theta.isel(step=slice(len(before))), before)
+    resumed = nets.train(config, path, resume=True)
+    whole = nets.train(config, tmp_path / "whole")
+    np.testing.assert_array_equal(resumed.weights.theta, whole.weights.theta)
+
+
+def chunk(run, step=0):
+    return run.path / "arrays.zarr" / "weights" / "weights" / "c" / str(step) / "0/0/0/0"
+
+
+def flip_a_bit(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def test_altered_weights_are_not_used(tmp_path):
+    run = nets.train(SMALL, tmp_path / "run")
+    flip_a_bit(chunk(run, 1))
+    with pytest.raises(ValueError, match="checksum"):
+        run.weights.load()
+    assert np.isfinite(run.weights.theta.isel(step=0)).all()
+
+
+def test_truncated_weights_are_not_used(tmp_path):
+    run = nets.train(SMALL, tmp_path / "run")
+    file = chunk(run, 1)
+    file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(ValueError, match="checksum"):
+        run.weights.load()
+
+
+def test_missing_weights_are_named(tmp_path):
+    run = nets.train(SMALL, tmp_path / "run")
+    chunk(run, 2).unlink()
+    with pytest.raises(ValueError, match=r"c/2/0/0/0/0 is missing"):
+        _ = nets.open_run(run.path).weights
+
+
+def test_an_altered_manifest_is_named(tmp_path):
+    run = nets.train(SMALL, tmp_path / "run")
+    manifest = run.path / "run.json"
+    manifest.write_text(
+        manifest.read_text().replace('"learning_rate": 0.1', '"learning_rate": 0.2')
+    )
+    with pytest.raises(ValueError, match="altered"):
+        nets.open_run(run.path)
+
+
+def test_an_altered_optimiser_state_stops_a_resume(tmp_path):
+    config = dataclasses.replace(SMALL, optimizer="adamw", learning_rate=0.01)
+    run = nets.train(config, tmp_path / "run")
+    flip_a_bit(run.path / "state-60.pth")
+    longer = dataclasses.replace(config, steps=80)
+    with pytest.raises(ValueError, match=r"state-60\.pth is missing or was altered"):
+        nets.train(longer, run.path, resume=True)
+    np.testing.assert_array_equal(nets.open_run(run.path).weights.step, [0, 20, 40, 60])
