@@ -1,23 +1,45 @@
-"""A network's logits against Proposition 1.
+"""A network's logits against Proposition 1, the ReLU kernel and its own waves.
 
 Softmax does not see a constant added to the logits of a pair, so both sides are centred over the
 output before they are compared.
 
-Source: arXiv:2602.16849, Proposition 1 and Figure 8.
+With d = x - y, Proposition 1 is one case of sum_k c_k kernel_k(d) cos(w_k (x + y - j)): the kernel
+cos^2(w_k d/2) of a quadratic network, and every c_k the same. Frequencies are orthogonal over j,
+so scales of their own are fitted one by one.
+
+Source: arXiv:2602.16849, Proposition 1 and Figure 8; for the ReLU kernel its section on ReLU.
 """
+
+from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from grokode.nets import mlp
+from grokode.compare.kernels import all_logits, centred_logits, kernels, same_frequency_moments
 from grokode.theory import fourier, mechanism
 
-__all__ = ["logits"]
+__all__ = ["FITS", "KERNELS", "PEAKS", "QUANTILES", "logits"]
+
+Array = NDArray[Any]
+
+# The activation behind each kernel.
+KERNELS = {"proposition_1": "quadratic", "relu_kernel": "relu"}
+FITS = (
+    "proposition_1",
+    "proposition_1_per_frequency",
+    "relu_kernel",
+    "relu_kernel_per_frequency",
+    "single_frequency",
+    "single_frequency_unscaled",
+)
+# Where the logits of a pair may have a peak; the last two are for pairs x = y.
+PEAKS = ("x+y", "2x", "2y", "background", "x+y where x=y", "background where x=y")
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr.Dataset:
-    """Logits of a network over all pairs, beside those of Proposition 1 at the best scale.
+    """Logits of a network over all pairs, beside those that theory gives it.
 
     Parameters
     ----------
@@ -26,21 +48,43 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
     xi : array (neuron, p)
         Output weights, ``xi[m, j]``.
     activation : str
-        Proposition 1 is about ``quadratic``; any other activation is still compared to it.
+        Proposition 1 is about ``quadratic`` and the ReLU kernel about ``relu``; a network of any
+        activation is compared to both.
 
     Returns
     -------
     Dataset
-        ``network, theory (x, y, output)``, both centred over the output, and the numbers
-        ``accuracy`` over all pairs, ``scale`` (least squares), ``r2`` (share of the centred
-        logits' variance that the prediction explains) and ``expected_scale``, the scale that the
-        weights themselves give under the proposition's assumptions (half the mean signal of a
-        frequency; quadratic activation only, else NaN).
+        ``network, theory (x, y, output)``, centred over the output; theory is Proposition 1 at its
+        best scale. Numbers of that fit: ``accuracy`` over all pairs, ``scale`` (least squares),
+        ``r2`` (share of the centred logits' variance that the prediction explains) and
+        ``expected_scale``, the scale that the weights themselves give under the proposition's
+        assumptions (half the mean signal of a frequency; quadratic activation only, else NaN).
+
+        All fits: ``fit_r2 (fit)``. ``single_frequency`` is the network with each neuron cut down to
+        the wave of its winner, phases and activation as they are, times one fitted scale
+        ``single_frequency_scale``; ``single_frequency_unscaled`` is without. Of both kernels,
+        ``frequency_scale (kernel, frequency)`` are the fitted c_k, ``uniform_scale (kernel)`` the
+        one fitted to all, and ``weights_scale (kernel, frequency)`` the c_k computed from the
+        weights, for the network's own kernel.
+
+        Peaks and margins, with ``source`` the network, the two kernels at their uniform scale, and
+        ``weights``: the network's own kernel with the mean c_k of the weights, nothing fitted.
+        ``peak_height, peak_spread (source, peak)`` are mean and standard deviation over the logits
+        at each place of `PEAKS`. ``margin (source, x, y)`` is the right answer minus the best other
+        one, ``margin_quantile (source, quantile)`` and ``margin_min, margin_mean (source)`` are
+        taken over all pairs. ``proposition_margin`` is a N p / 8 at the fitted scale and
+        ``softmax_bound`` what it leaves to the right answer at least (0 if that says nothing);
+        ``expected_margin`` and ``expected_softmax_bound`` are these at ``expected_scale``;
+        ``probability_min`` and ``probability_mean`` are the network's softmax on the right answer,
+        over all pairs.
+
+        Where nothing can be compared, all are NaN and attribute ``reason`` says why; else it is
+        empty.
 
     Raises
     ------
     ValueError
-        If shapes differ, p is even, a weight is not finite, or the logits are all equal.
+        If shapes differ, or p is even.
 
     Examples
     --------
@@ -49,34 +93,202 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
     >>> bool(0 <= fit.r2 < 1)
     True
     """
-    spectrum = fourier.spectrum(theta, xi)
-    p = spectrum.attrs["p"]
-    raw = mlp.logits(theta, xi, activation).reshape(p, p, p)
-    x = np.arange(p)
-    accuracy = (raw.argmax(-1) == (x[:, None] + x) % p).mean()
-    network = raw - raw.mean(-1, keepdims=True)
-    pattern = mechanism.proposition_1(p)
-    pattern -= pattern.mean(-1, keepdims=True)
-    variance = (network**2).sum()
-    if variance == 0:
-        raise ValueError(
-            "the network's logits are equal for every output, so no scale fits; "
-            "give a network whose weights are not all zero"
-        )
-    scale = (network * pattern).sum() / (pattern**2).sum()
-    expected = (
-        mechanism.frequency_scales(spectrum).mean() / 2 if activation == "quadratic" else np.nan
-    )
+    theta, xi = np.asarray(theta, dtype=np.float64), np.asarray(xi, dtype=np.float64)
+    network, reason = centred_logits(theta, xi, activation)
+    p = theta.shape[-1]
+    K = (p - 1) // 2
+    uniform, single = np.full(2, np.nan), np.nan
+    fitted = weights = np.full((2, K), np.nan)
+    explained = np.full(len(FITS), np.nan)
+    if not reason:
+        uniform, fitted, by_kernels = _kernel_fits(network)
+        single, by_waves = _single_frequency_fit(theta, xi, activation, network)
+        explained = np.concatenate([by_kernels, by_waves])
+        weights = _weights_scales(fourier.spectrum(theta, xi), activation)
+    own = weights.mean(-1)
+    proposition = uniform[0] / 2 * _centred_proposition(p)
+    relu_kernel = _pattern("relu", np.full(K, uniform[1]))
+    if activation == "relu":
+        expected = _pattern("relu", np.full(K, own[1]))
+    else:
+        expected = own[0] / 2 * _centred_proposition(p)
+    sources = {
+        "network": network,
+        "proposition_1": proposition,
+        "relu_kernel": relu_kernel,
+        "weights": expected,
+    }
+    heights, spreads = _peaks(sources)
+    margins = np.stack([_margins(values) for values in sources.values()])
+    answered = margins[0] > 0
+    probability = _probability(network)
     dims = ("x", "y", "output")
+    logit = {"units": "logits"}
     return xr.Dataset(
         {
-            "network": (dims, network, {"long_name": "network's logits, centred"}),
-            "theory": (dims, scale * pattern, {"long_name": "Proposition 1, centred"}),
-            "accuracy": accuracy,
-            "scale": scale,
-            "expected_scale": float(expected),
-            "r2": 1 - ((network - scale * pattern) ** 2).sum() / variance,
+            "network": (dims, network, {"long_name": "network's logits, centred"} | logit),
+            "theory": (dims, proposition, {"long_name": "Proposition 1, centred"} | logit),
+            "accuracy": np.nan if reason else answered.mean(),
+            "scale": uniform[0] / 2,
+            "expected_scale": own[0] / 2,
+            "r2": explained[0],
+            "fit_r2": ("fit", explained, {"long_name": "share of the logits' variance explained"}),
+            "single_frequency_scale": single,
+            "uniform_scale": ("kernel", uniform, {"long_name": "fitted c"} | logit),
+            "frequency_scale": (
+                ("kernel", "frequency"),
+                fitted,
+                {"long_name": "fitted c_k"} | logit,
+            ),
+            "weights_scale": (
+                ("kernel", "frequency"),
+                weights,
+                {"long_name": "c_k computed from the weights"} | logit,
+            ),
+            "peak_height": (("source", "peak"), heights, {"long_name": "mean logit"} | logit),
+            "peak_spread": (
+                ("source", "peak"),
+                spreads,
+                {"long_name": "standard deviation of the logits"} | logit,
+            ),
+            "margin": (
+                ("source", "x", "y"),
+                margins,
+                {"long_name": "right answer minus best other"} | logit,
+            ),
+            "margin_min": ("source", margins.min((1, 2)), logit),
+            "margin_mean": ("source", margins.mean((1, 2)), logit),
+            "margin_quantile": (
+                ("source", "quantile"),
+                np.quantile(margins, QUANTILES, axis=(1, 2)).T,
+                logit,
+            ),
+            "proposition_margin": mechanism.proposition_1_margin(p, uniform[0] / 2),
+            "softmax_bound": _bound(p, uniform[0] / 2),
+            "expected_margin": mechanism.proposition_1_margin(p, own[0] / 2),
+            "expected_softmax_bound": _bound(p, own[0] / 2),
+            "probability_min": probability.min(),
+            "probability_mean": probability.mean(),
         },
-        coords=dict.fromkeys(dims, x),
-        attrs={"p": p, "activation": activation},
+        coords=dict.fromkeys(dims, np.arange(p))
+        | {
+            "fit": list(FITS),
+            "kernel": list(KERNELS),
+            "frequency": np.arange(1, K + 1),
+            "source": list(sources),
+            "peak": list(PEAKS),
+            "quantile": list(QUANTILES),
+        },
+        attrs={"p": p, "activation": activation, "reason": reason},
     )
+
+
+def _kernel_fits(network: Array) -> tuple[Array, Array, Array]:
+    """Least-squares c (kernel), c_k (kernel, frequency), and R^2 of each fit in the order of FITS.
+
+    The product of the logits with kernel_k(d) cos(w_k (x + y - j)), summed over j, is the real part
+    of their transform turned back by x + y.
+    """
+    p = len(network)
+    x, k = np.arange(p), np.arange(1, (p + 1) // 2)
+    _, waves = fourier.to_waves(network)
+    turn = np.exp(2j * np.pi / p * k * ((x[:, None] + x) % p)[..., None])
+    aligned = p / 2 * (waves * turn).real
+    # Sums over pairs, by d = x - y.
+    by_difference = np.zeros((p, len(k)))
+    np.add.at(by_difference, (x[:, None] - x) % p, aligned)
+    tables = np.stack([kernels(p, kernel) for kernel in KERNELS.values()])
+    products = (tables * by_difference.T).sum(-1)
+    norms = p / 2 * p * (tables**2).sum(-1)
+    uniform = products.sum(-1) / norms.sum(-1)
+    explained = np.stack([products.sum(-1) * uniform, (products**2 / norms).sum(-1)], -1)
+    return uniform, products / norms, explained.ravel() / (network**2).sum()
+
+
+def _single_frequency_fit(
+    theta: Array, xi: Array, activation: str, network: Array
+) -> tuple[float, Array]:
+    """Scale of the network whose neurons keep their winner's wave alone, R^2 with and without."""
+    spectrum = fourier.spectrum(theta, xi)
+    kept = spectrum.frequency == fourier.leading_frequency(spectrum)
+    none = np.zeros(len(theta))
+    waves = (spectrum[name].where(kept, 0).values for name in ("theta_hat", "xi_hat"))
+    alone = all_logits(*(fourier.from_waves(none, of_layer) for of_layer in waves), activation)
+    alone -= alone.mean(-1, keepdims=True)
+    product, norm, variance = ((network * alone).sum(), (alone**2).sum(), (network**2).sum())
+    # With no input wave left there is nothing to scale, and nothing is explained.
+    scale = product / norm if norm else np.nan
+    explained = product**2 / norm if norm else 0.0
+    return scale, np.array([explained, 2 * product - norm]) / variance
+
+
+def _weights_scales(spectrum: xr.Dataset, activation: str) -> Array:
+    """The c_k of the weights, (kernel, frequency): NaN but for the network's own kernel."""
+    scales = np.full((len(KERNELS), spectrum.sizes["frequency"]), np.nan)
+    for row, kernel in enumerate(KERNELS.values()):
+        if kernel == activation:
+            scales[row] = same_frequency_moments(spectrum, activation)[2].real
+    return scales
+
+
+def _bound(p: int, scale: float) -> float:
+    # A margin far below zero bounds nothing, and its exponential may overflow.
+    return float(np.maximum(0, mechanism.softmax_bound(p, np.maximum(scale, 0))))
+
+
+def _centred_proposition(p: int) -> Array:
+    pattern = mechanism.proposition_1(p)
+    return pattern - pattern.mean(-1, keepdims=True)
+
+
+def _pattern(kernel: str, scales: Array) -> Array:
+    """sum_k c_k kernel_k(d) cos(w_k (x + y - j)), (x, y, output)."""
+    p = 2 * len(scales) + 1
+    residue = np.arange(p)
+    # Over d and e = x + y - j first: p^2 values, each used p times.
+    waves = np.cos(2 * np.pi / p * np.outer(np.arange(1, len(scales) + 1), residue))
+    by_difference = (scales * kernels(p, kernel).T) @ waves
+    x, y, j = residue[:, None, None], residue[None, :, None], residue
+    return by_difference[(x - y) % p, (x + y - j) % p]
+
+
+def _peaks(sources: dict[str, Array]) -> tuple[Array, Array]:
+    """Mean and standard deviation of the logits at the places of `PEAKS`, (source, peak)."""
+    p = len(sources["network"])
+    residue = np.arange(p)
+    x, y, j = residue[:, None, None], residue[None, :, None], residue
+    answer, of_x, of_y = (x + y) % p == j, (2 * x) % p == j, (2 * y) % p == j
+    same = x == y
+    masks = (
+        answer & ~same,
+        of_x & ~same,
+        of_y & ~same,
+        ~(answer | of_x | of_y | same),
+        answer & same,
+        ~answer & same,
+    )
+    found = np.full((2, len(sources), len(masks)), np.nan)
+    for column, mask in enumerate(np.broadcast_arrays(*masks)):
+        # At p = 3 the three peaks leave no background.
+        if mask.any():
+            for row, values in enumerate(sources.values()):
+                found[:, row, column] = values[mask].mean(), values[mask].std()
+    return found[0], found[1]
+
+
+def _margins(values: Array) -> Array:
+    """Logit of the right answer minus the best other, (x, y)."""
+    x = np.arange(len(values))
+    answers = ((x[:, None] + x) % len(x))[..., None]
+    right = np.take_along_axis(values, answers, -1)[..., 0]
+    others = np.where(x == answers, -np.inf, values)
+    return right - others.max(-1)
+
+
+def _probability(network: Array) -> Array:
+    """Softmax of the right answer, (x, y)."""
+    x = np.arange(len(network))
+    exponentials = np.exp(network - network.max(-1, keepdims=True))
+    answers = ((x[:, None] + x) % len(x))[..., None]
+    right = np.take_along_axis(exponentials, answers, -1)[..., 0]
+    return right / exponentials.sum(-1)

@@ -81,6 +81,12 @@ _kernel: Any = nb.njit(cache=True, fastmath={"contract", "reassoc"})
 
 
 @_kernel
+def _add(total: Array, row: Array) -> None:
+    for m in range(len(row)):
+        total[m] += row[m]
+
+
+@_kernel
 def _quadratic_hidden(of_x: Array, of_y: Array, pairs: Array, hidden: Array) -> None:
     for row in range(len(pairs)):
         x, y = pairs[row]
@@ -96,9 +102,10 @@ def _quadratic_pull(
     for row in range(len(pairs)):
         x, y = pairs[row]
         for m in range(back.shape[1]):
-            pull = 2 * back[row, m] * (of_x[x, m] + of_y[y, m])
-            to_x[x, m] += pull
-            to_y[y, m] += pull
+            z = of_x[x, m] + of_y[y, m]
+            back[row, m] *= z + z
+        _add(to_x[x], back[row])
+        _add(to_y[y], back[row])
 
 
 @_kernel
@@ -107,7 +114,8 @@ def _relu_hidden(of_x: Array, of_y: Array, pairs: Array, hidden: Array) -> None:
         x, y = pairs[row]
         for m in range(hidden.shape[1]):
             z = of_x[x, m] + of_y[y, m]
-            hidden[row, m] = z if z > 0 else 0
+            # NaN passes, so that a diverged network is seen to be one.
+            hidden[row, m] = 0 if z < 0 else z
 
 
 @_kernel
@@ -117,9 +125,10 @@ def _relu_pull(
     for row in range(len(pairs)):
         x, y = pairs[row]
         for m in range(back.shape[1]):
-            pull = back[row, m] if of_x[x, m] + of_y[y, m] > 0 else 0
-            to_x[x, m] += pull
-            to_y[y, m] += pull
+            back[row, m] = back[row, m] if of_x[x, m] + of_y[y, m] > 0 else 0
+        # One sum after the other: were to_x and to_y one array, a common loop would not vectorise.
+        _add(to_x[x], back[row])
+        _add(to_y[y], back[row])
 
 
 _KERNELS = {
