@@ -1,12 +1,13 @@
 """What a run says about itself in the terms of theory: where a run becomes theory's input."""
 
+import numpy as np
 import xarray as xr
 
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 from grokode.theory.rule import TrainingRule
 
-__all__ = ["checkpoint", "observed_winners", "training_rule"]
+__all__ = ["checkpoint", "checkpoint_accuracy", "observed_winners", "training_rule"]
 
 
 def training_rule(run: Run) -> TrainingRule:
@@ -76,3 +77,42 @@ def checkpoint(run: Run, step: int | None = None) -> xr.Dataset:
             f"of {len(steps)} from {steps[0]} to {steps[-1]}"
         )
     return run.weights.sel(step=step).load()
+
+
+def checkpoint_accuracy(run: Run) -> xr.Dataset:
+    """Accuracy of each checkpoint, and the step at which it was measured.
+
+    A run trained here logs accuracies of the very weights it keeps. A published checkpoint of step
+    s holds the accuracy from before its last update, so that of step s - 1 stands in.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed.
+
+    Returns
+    -------
+    Dataset
+        ``train_accuracy``, ``test_accuracy``, ``measured_at`` (step); NaN where neither was logged,
+        or there are no such pairs.
+    """
+    metrics, steps = run.metrics, run.weights.step.values
+    logged = {int(step): row for row, step in enumerate(metrics.step.values)}
+    known = np.isfinite(metrics.train_accuracy.values)
+    rows = []
+    for step in steps:
+        candidates = [logged.get(int(step)), logged.get(int(step) - 1)]
+        rows.append(next((row for row in candidates if row is not None and known[row]), None))
+    columns = {
+        name: [np.nan if row is None else float(metrics[name][row]) for row in rows]
+        for name in ("train_accuracy", "test_accuracy")
+    }
+    measured = [
+        int(step) if row is None else int(metrics.step[row])
+        for row, step in zip(rows, steps, strict=True)
+    ]
+    return xr.Dataset(
+        {name: ("step", values) for name, values in columns.items()}
+        | {"measured_at": ("step", measured)},
+        coords={"step": steps},
+    )

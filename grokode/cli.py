@@ -26,6 +26,7 @@ for _command in (
     train.export,
     analyse.winners,
     analyse.logits,
+    analyse.scores,
     theory.contour,
     theory.prove,
     theory.bench,

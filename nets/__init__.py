@@ -3,6 +3,7 @@
 from grokode.nets.config import TrainingConfig, parse_setting
 from grokode.nets.ensemble import Weights
 from grokode.nets.initial import equal_magnitude, gaussian, single_frequency
+from grokode.nets.interventions import align_phases, freeze_phases, redraw_phases
 from grokode.nets.mlp import logits
 from grokode.nets.presets import PRESETS, preset
 from grokode.nets.published import import_published
@@ -16,14 +17,17 @@ __all__ = [
     "Run",
     "TrainingConfig",
     "Weights",
+    "align_phases",
     "all_pairs",
     "equal_magnitude",
+    "freeze_phases",
     "gaussian",
     "import_published",
     "logits",
     "open_run",
     "parse_setting",
     "preset",
+    "redraw_phases",
     "single_frequency",
     "split_pairs",
     "train",

@@ -50,6 +50,8 @@ class TrainingConfig:
     betas, eps : AdamW only; the published betas are (0.9, 0.98)
     weight_decay : float
         Decoupled for AdamW, added to the gradient for SGD.
+    decay_until : int, optional
+        Step from which on there is no more weight decay.
     loss : {"mean", "sum"}
         What the optimiser descends, over the training pairs. Logged losses are always means.
     loss_dtype : {"float32", "float64"}
@@ -97,6 +99,7 @@ class TrainingConfig:
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
     weight_decay: float = 0.0
+    decay_until: int | None = None
     loss: str = "mean"
     loss_dtype: str = "float64"
     dropout: float = 0.0
@@ -124,7 +127,7 @@ class TrainingConfig:
             value = getattr(self, name)
             if value != "log" and (not isinstance(value, int) or value < 1):
                 raise ValueError(f"{name} must be 'log' or an integer of at least 1, got {value!r}")
-        for name in ("neurons", "steps", "embedding"):
+        for name in ("neurons", "steps", "embedding", "decay_until"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")

@@ -141,8 +141,11 @@ class Ensemble:
             xi.grad = self._gradient.value[-1:]
         return loss
 
-    def update(self) -> None:
-        """One step of the optimiser."""
+    def update(self, step: int) -> None:
+        """One update, the one after `step` others."""
+        if step == self._config.decay_until:
+            for group in self._optimizer.param_groups:
+                group["weight_decay"] = 0.0
         self._optimizer.step()
 
     @property

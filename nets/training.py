@@ -15,12 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 from grokode.nets import tasks
 from grokode.nets.config import TrainingConfig, is_due
 from grokode.nets.ensemble import Ensemble, Intervention
-from grokode.nets.initial import INITIALISATIONS
 from grokode.nets.manifest import never_published
 from grokode.nets.mlp import Examples, evaluate, outputs
 from grokode.nets.runs import Run
+from grokode.nets.start import initial_weights
 from grokode.nets.writer import RunWriter
-from grokode.theory import fourier
 
 __all__ = ["DivergedError", "train"]
 
@@ -115,7 +114,7 @@ def train(
         _check_same(config, seeds, attrs, Run(path))
     else:
         # Everything that can be refused is refused before a directory is made.
-        weights = np.stack([_initial_weights(config, seed, initial) for seed in seeds])
+        weights = np.stack([initial_weights(config, seed, initial) for seed in seeds])
         splits = [_split(config, seed, train_pairs) for seed in seeds]
     try:
         with RunWriter(path) as writer:
@@ -215,7 +214,7 @@ class _Training:
                     return
             elif last:
                 return
-            ensemble.update()
+            ensemble.update(self._step)
             self._step += 1
             if intervention is not None:
                 intervention(self._step, ensemble.views())
@@ -345,42 +344,6 @@ def _check_seeds(
 
 def _name(intervention: Intervention | None) -> str:
     return "" if intervention is None else getattr(intervention, "__name__", repr(intervention))
-
-
-def _initial_weights(config: TrainingConfig, seed: int, initial: xr.Dataset | None) -> NDArray[Any]:
-    """Weights (layer, neuron, p) of one seed."""
-    if initial is None:
-        if config.initial not in INITIALISATIONS:
-            raise ValueError(
-                f"initial {config.initial!r} names no recipe; pass the spectrum to start from, or "
-                f"choose one of {', '.join(INITIALISATIONS)}"
-            )
-        draw = INITIALISATIONS[config.initial]
-        initial = draw(config.p, config.neurons, config.scale, seed)
-    elif config.embedding is not None:
-        raise ValueError("initial gives theta, which an embedding draws itself; leave one out")
-    weights = fourier.weights(initial)
-    shape = (config.neurons, config.p)
-    if weights.theta.shape != shape:
-        raise ValueError(
-            f"initial has weights of shape {weights.theta.shape}, the configuration asks for "
-            f"(neurons, p) = {shape}; change one of them"
-        )
-    layers = [weights.theta.values, weights.xi.values]
-    if config.separate_inputs:
-        layers.insert(1, _theta_of_y(config, seed, weights))
-    return np.stack(layers).astype(config.dtype)
-
-
-def _theta_of_y(config: TrainingConfig, seed: int, weights: xr.Dataset) -> NDArray[Any]:
-    """As large as theta and drawn apart from it; theta itself where the start was given."""
-    if config.initial not in INITIALISATIONS:
-        return weights.theta.values
-    draw = INITIALISATIONS[config.initial]
-    other: NDArray[Any] = fourier.weights(
-        draw(config.p, config.neurons, config.scale, seed + 2**32)
-    ).theta.values
-    return other
 
 
 def _split(

@@ -116,6 +116,7 @@ def test_every_command_has_help(grokode):
         "export",
         "winners",
         "logits",
+        "scores",
         "contour",
         "prove",
     ):
@@ -304,3 +305,28 @@ def test_prove_fails_on_an_unexpected_verdict(grokode, monkeypatch):
     wrong = dataclasses.replace(IDENTITIES[0], expected=False)
     monkeypatch.setattr(catalogue, "IDENTITIES", (wrong,))
     grokode("prove", wrong.name, expect=1)
+
+
+def test_scores_keeps_its_contract(grokode, refused, run, tmp_path):
+    answer = json.loads(grokode("scores", run, "--json", "--figure", tmp_path / "s.png")[0])
+    assert set(answer) >= {
+        "t_grok",
+        "checkpoints",
+        "pearson",
+        "spearman",
+        "post_saturation",
+        "transition",
+        "permutation",
+        "decoded_vs_raw",
+        "regression",
+    }
+    # Trained on all pairs, it has no test accuracy to go along with, and says so.
+    assert answer["pearson"]["ell_neuron"] == "the run has no test pairs"
+    assert (tmp_path / "s.png").exists()
+    refused("scores", run, "--score", "luck", match="score must be one of ell_neuron")
+    flags = [*TINY, "--seeds", 2, "--fraction", 0.8, "--checkpoint-every", 2, "--log-every", 2]
+    grokode("train", *flags, "--out", tmp_path / "two")
+    pooled = json.loads(grokode("scores", tmp_path / "two", "--json")[0])
+    assert pooled["runs"] == 2
+    assert set(pooled["pearson"]["weight_norm"]) >= {"mean", "runs", "left_out"}
+    assert "ell_neuron" in grokode("scores", tmp_path / "two")[0]

@@ -13,9 +13,9 @@ from grokode.commands.options import (
     open_one_seed,
     refuse_existing,
 )
-from grokode.console import print_json, print_table
+from grokode.console import note, print_json, print_table
 
-__all__ = ["logits", "logits_json", "winners", "winners_json"]
+__all__ = ["logits", "logits_json", "scores", "winners", "winners_json"]
 
 
 def winners(
@@ -75,6 +75,52 @@ def logits(
         print_json({"step": int(weights.step)} | logits_json(fit))
     else:
         print_table(compare.logits_table(fit))
+
+
+def scores(
+    run: RunPath,
+    seed: Seed = None,
+    score: Annotated[
+        str, typer.Option(help="Score to regress and to lead and lag.")
+    ] = "ell_neuron",
+    figure: Figure = None,
+    json: Json = False,
+) -> None:
+    """Alignment scores over the checkpoints, and how they go along with test accuracy.
+
+    Pearson and Spearman over the whole run, once all training pairs are known, and of the changes
+    around grokking; permutation test, regression on magnitudes, lead and lag. Observational. A run
+    of several seeds is pooled over them unless --seed is given.
+    """
+    refuse_existing(figure)
+    from grokode import nets
+    from grokode.compare import statistics
+    from grokode.compare.alignment import SCORES
+
+    if score not in SCORES:
+        raise ValueError(f"score must be one of {', '.join(SCORES)}, got {score!r}")
+    opened = nets.open_run(run, seed)
+    if opened.seed is None:
+        found = statistics.pooled_statistics(opened, score)
+    else:
+        found = statistics.score_statistics(opened, score)
+    if figure:
+        from grokode.compare.alignment import scores as scores_of
+        from grokode.compare.figures.alignment import score_curves
+        from grokode.compare.observe import checkpoint_accuracy
+
+        one = open_one_seed(run, seed)
+        draw(
+            figure,
+            lambda ax: score_curves(
+                scores_of(one), checkpoint_accuracy(one), ax, t_grok=found["t_grok"]
+            ),
+        )
+    if json:
+        print_json(found)
+    else:
+        print_table(statistics.statistics_table(found))
+        note(f"grokking step: {found['t_grok']}; {found['kind']}")
 
 
 def winners_json(found: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ examples = Examples.of([nets.all_pairs(3)], [np.zeros((3, 3), dtype=int)], symme
 config = nets.TrainingConfig(p=3, neurons=1, dtype="float64")
 warm = Ensemble(config, [0], np.zeros((1, 2, 1, 3)), examples, "cpu")
 warm.loss(0)
-warm.update()
+warm.update(0)
 config = nets.TrainingConfig(**{fields!r})
 for path in sys.stdin:
     pid = os.fork()

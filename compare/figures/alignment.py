@@ -1,0 +1,79 @@
+"""Alignment scores over a run, and how they go along with test accuracy."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from grokode.compare.figures.style import CHANCE, NETWORK, THEORY
+
+__all__ = ["lead_lag_profile", "score_against_accuracy", "score_curves"]
+
+# Colour-blind safe (Okabe and Ito), none of them that of theory or network.
+_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+
+
+def score_curves(
+    scores: xr.Dataset,
+    accuracy: xr.Dataset,
+    ax: Axes,
+    names: Sequence[str] = ("ell_neuron", "ell_neuron_norm", "ell_global"),
+    t_grok: int | str = "",
+) -> Axes:
+    """Scores over steps, each over its largest size, with test accuracy and the grokking step.
+
+    Parameters
+    ----------
+    scores : Dataset
+        From `grokode.compare.alignment.scores`.
+    accuracy : Dataset
+        From `grokode.compare.observe.checkpoint_accuracy`.
+    ax : Axes
+    names : sequence of str
+    t_grok : int or str
+        Step to mark; a reason for its absence is not drawn.
+    """
+    for name, colour in zip(names, _COLOURS, strict=False):
+        largest = float(abs(scores[name]).max())
+        label = f"{name} / {largest:.3g}"
+        ax.plot(scores.step, scores[name] / largest, label=label, color=colour)
+    ax.plot(accuracy.step, accuracy.test_accuracy, label="network: test accuracy", **NETWORK)
+    if not isinstance(t_grok, str):
+        ax.axvline(t_grok, label=f"grokking, step {t_grok}", **CHANCE)
+    ax.set(xlabel="optimiser steps", ylabel="score over its largest size, accuracy")
+    ax.legend(fontsize="small")
+    return ax
+
+
+def score_against_accuracy(scores: xr.Dataset, accuracy: xr.Dataset, name: str, ax: Axes) -> Axes:
+    """One score against test accuracy, a point to a checkpoint, coloured by its step."""
+    points = ax.scatter(scores[name], accuracy.test_accuracy, c=scores.step, s=9, cmap="cividis")
+    ax.set(xlabel=name, ylabel="network: test accuracy")
+    ax.figure.colorbar(points, ax=ax, label="optimiser steps")
+    return ax
+
+
+def lead_lag_profile(profile: Mapping[str, Any], name: str, ax: Axes) -> Axes:
+    """Correlation of the changes of a score with later and earlier changes of test accuracy.
+
+    Parameters
+    ----------
+    profile : mapping
+        From `grokode.compare.statistics.lead_lag`.
+    name : str
+        The score's name.
+    ax : Axes
+    """
+    lags, values = np.asarray(profile["lags"]), np.asarray(profile["pearson"])
+    ax.stem(lags, values, linefmt=_COLOURS[0], markerfmt="o", basefmt=" ")
+    ax.axhline(0, color="0.5", linewidth=0.8)
+    ax.axvline(0, label="at the same time", **THEORY)
+    ax.set(
+        xlabel=f"steps by which {name} moves first",
+        ylabel="Pearson correlation of changes",
+        ylim=(-1, 1),
+    )
+    ax.legend(fontsize="small")
+    return ax

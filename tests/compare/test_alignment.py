@@ -1,0 +1,92 @@
+"""Alignment scores on networks whose answers are known."""
+
+import numpy as np
+import pytest
+
+from grokode import nets
+from grokode.compare.alignment import (
+    RELIABLE_COHERENCE,
+    SCORES,
+    alignment_scores,
+    global_phases,
+    scores,
+)
+from grokode.theory import fourier
+
+P, K, NEURONS = 11, 5, 40
+
+
+def network(misalignment, rng, magnitude=1.0):
+    """Waves of one magnitude everywhere, uniform input phases, and this misalignment."""
+    phi = rng.uniform(-np.pi, np.pi, (NEURONS, K))
+    theta = fourier.from_waves(np.zeros(NEURONS), magnitude * np.exp(1j * phi))
+    xi = fourier.from_waves(np.zeros(NEURONS), magnitude * np.exp(1j * (2 * phi - misalignment)))
+    return theta, xi
+
+
+def test_aligned_neurons_score_one_whatever_their_phases():
+    rng = np.random.default_rng(0)
+    found = alignment_scores(*network(0.0, rng, magnitude=0.3))
+    assert found["ell_neuron_norm"] == pytest.approx(1, abs=1e-13)
+    assert found["ell_abs_norm"] == pytest.approx(1, abs=1e-13)
+    assert found["coherence_joint"] == pytest.approx(1, abs=1e-13)
+    # In orthonormal coordinates alpha^2 is p/2 times 0.3^2, and so is beta^2.
+    size = (NEURONS * P / 2 * 0.09) ** 2
+    assert found["magnitude"] == pytest.approx(K * size)
+    assert found["ell_neuron"] == pytest.approx(K * size)
+    assert found["entropy_in"] == pytest.approx(np.log(K))
+    assert found["top1_out"] == pytest.approx(1 / K)
+    # Both layers: K waves of squared norm (p/2) 0.3^2 a neuron.
+    assert found["weight_norm"] == pytest.approx(np.sqrt(2 * NEURONS * K * P / 2 * 0.09))
+
+
+@pytest.mark.parametrize("angle", [0.5, 2.0, np.pi])
+def test_a_common_misalignment_is_its_cosine(angle):
+    found = alignment_scores(*network(angle, np.random.default_rng(1)))
+    assert found["ell_neuron_norm"] == pytest.approx(np.cos(angle), abs=1e-13)
+    assert found["ell_abs_norm"] == pytest.approx(abs(np.cos(angle)), abs=1e-13)
+    assert found["ell_neuron_as_written"] == pytest.approx(
+        NEURONS * K * (P / 2) ** 2 * np.cos(angle)
+    )
+
+
+def test_scores_do_not_see_a_shift_of_the_inputs():
+    """x -> x + 1, y -> y + 1 turns phi by w_k and psi by 2 w_k: D stays, the phases do not."""
+    theta, xi = np.random.default_rng(2).normal(size=(2, NEURONS, P))
+    before = alignment_scores(theta, xi)
+    after = alignment_scores(np.roll(theta, 1, -1), np.roll(xi, 2, -1))
+    assert after == pytest.approx(before, rel=1e-11)
+
+
+def test_global_phases_can_be_aligned_while_neurons_are_not():
+    phi = np.array([0.0, np.pi / 2, np.pi, -np.pi / 2])
+    psi = 2 * phi + np.pi * np.array([0, 1, 0, 1])
+    theta_hat = np.exp(1j * phi)[:, None] + 0.01
+    xi_hat = np.exp(1j * psi)[:, None]
+    D, coherence = global_phases(theta_hat, xi_hat)
+    assert abs(D[0]) < 1e-12
+    neurons = np.angle(theta_hat**2 * xi_hat.conj())
+    assert abs(np.cos(neurons).mean()) < 0.02
+    # The input's coherence says that its global phase rests on next to nothing.
+    assert coherence[0, 0] < RELIABLE_COHERENCE <= coherence[1, 0]
+
+
+def test_raw_coordinates_are_the_arrays_read_as_coefficients():
+    theta, xi = np.random.default_rng(3).normal(size=(2, NEURONS, P))
+    decoded = alignment_scores(fourier.from_basis(theta), fourier.from_basis(xi))
+    raw = alignment_scores(theta, xi, "raw")
+    for name in SCORES:
+        assert raw[name] == pytest.approx(decoded[name], rel=1e-10)
+    with pytest.raises(ValueError, match="coordinates must be"):
+        alignment_scores(theta, xi, "cooked")
+
+
+def test_scores_over_a_run_are_those_of_its_checkpoints(tmp_path):
+    config = nets.TrainingConfig(p=5, neurons=8, steps=40, checkpoint_every=20, log_every=20)
+    run = nets.train(config, tmp_path / "run")
+    found = scores(run)
+    last = run.weights.isel(step=-1)
+    alone = alignment_scores(last.theta.values, last.xi.values)
+    for name in SCORES:
+        assert float(found[name].sel(step=40)) == alone[name]
+    assert found.attrs["coordinates"] == "decoded"
