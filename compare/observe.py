@@ -20,13 +20,29 @@ def training_rule(run: Run) -> TrainingRule:
     Returns
     -------
     TrainingRule
+
+    Raises
+    ------
+    ValueError
+        If the run is of a kind that theory has no prediction for: another task than addition,
+        separate inputs, or an embedding.
     """
     config, steps = run.config, run.weights.step.values
+    if config.task != "addition" or config.separate_inputs or config.embedding is not None:
+        raise ValueError(
+            f"theory is about addition with one set of input weights; {run.path} has task "
+            f"{config.task}, separate_inputs {config.separate_inputs}, embedding "
+            f"{config.embedding}"
+        )
+    # SGD on the summed loss takes steps as large as on the mean with a rate times the pairs; to
+    # AdamW the scale of the loss is all the same, but for eps.
+    summed = config.loss == "sum" and config.optimizer == "sgd"
+    rate = config.learning_rate * (len(run.train_pairs) if summed else 1)
     return TrainingRule(
         p=config.p,
         activation=config.activation,
         optimizer=config.optimizer,
-        learning_rate=config.learning_rate,
+        learning_rate=rate,
         momentum=config.momentum,
         betas=config.betas,
         eps=config.eps,

@@ -195,8 +195,9 @@ class _Training:
         )
         while ensemble.seeds:
             loss = ensemble.loss(self._step)
+            # Looked at only when something is due: a GPU need not wait for the host before that.
             fresh = (self._diverged_at < 0) & ~torch.isfinite(loss)
-            self._diverged_at[fresh] = self._step
+            self._diverged_at = torch.where(fresh, self._step, self._diverged_at)
             last = self._step >= config.steps
             log = last or is_due(self._step, config.log_every)
             save = last or is_due(self._step, config.checkpoint_every)
