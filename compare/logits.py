@@ -101,8 +101,11 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
     fitted = weights = np.full((2, K), np.nan)
     explained = np.full(len(FITS), np.nan)
     if not reason:
-        uniform, fitted, by_kernels = _kernel_fits(network)
-        single, by_waves = _single_frequency_fit(theta, xi, activation, network)
+        # In units of the largest logit no square of a tiny or huge one leaves the range of floats.
+        unit = np.abs(network).max()
+        uniform, fitted, by_kernels = _kernel_fits(network / unit)
+        uniform, fitted = unit * uniform, unit * fitted
+        single, by_waves = _single_frequency_fit(theta, xi, activation, network, unit)
         explained = np.concatenate([by_kernels, by_waves])
         weights = _weights_scales(fourier.spectrum(theta, xi), activation)
     own = weights.mean(-1)
@@ -206,20 +209,25 @@ def _kernel_fits(network: Array) -> tuple[Array, Array, Array]:
 
 
 def _single_frequency_fit(
-    theta: Array, xi: Array, activation: str, network: Array
+    theta: Array, xi: Array, activation: str, network: Array, unit: float
 ) -> tuple[float, Array]:
     """Scale of the network whose neurons keep their winner's wave alone, R^2 with and without."""
     spectrum = fourier.spectrum(theta, xi)
     kept = spectrum.frequency == fourier.leading_frequency(spectrum)
     none = np.zeros(len(theta))
-    waves = (spectrum[name].where(kept, 0).values for name in ("theta_hat", "xi_hat"))
-    alone = all_logits(*(fourier.from_waves(none, of_layer) for of_layer in waves), activation)
-    alone -= alone.mean(-1, keepdims=True)
-    product, norm, variance = ((network * alone).sum(), (alone**2).sum(), (network**2).sum())
-    # With no input wave left there is nothing to scale, and nothing is explained.
-    scale = product / norm if norm else np.nan
-    explained = product**2 / norm if norm else 0.0
-    return scale, np.array([explained, 2 * product - norm]) / variance
+    inputs, outputs = (
+        fourier.from_waves(none, spectrum[name].where(kept, 0).values)
+        for name in ("theta_hat", "xi_hat")
+    )
+    alone = all_logits(inputs, outputs, activation)
+    alone = (alone - alone.mean(-1, keepdims=True)) / unit
+    network = network / unit
+    product, norm, variance = (network * alone).sum(), (alone**2).sum(), (network**2).sum()
+    unscaled = (2 * product - norm) / variance
+    # Winners without an input wave leave rounding, and nothing to scale.
+    if norm <= 1e-24 * variance:
+        return np.nan, np.array([0.0, unscaled])
+    return product / norm, np.array([product**2 / norm / variance, unscaled])
 
 
 def _weights_scales(spectrum: xr.Dataset, activation: str) -> Array:

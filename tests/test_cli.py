@@ -83,7 +83,9 @@ def test_winners_keeps_its_contract(grokode, run):
 def test_logits_keeps_its_contract(grokode, run, tmp_path):
     answer = json.loads(grokode("logits", run, "--json", "--figure", tmp_path / "f.png")[0])
     assert answer["proposition_1"]["r2"] <= 1
-    assert {"accuracy", "step"} <= set(answer)
+    assert {"accuracy", "step", "fits", "peaks", "margins"} <= set(answer)
+    covariances = 2 * sum(answer["budget"]["covariance"].values())
+    assert sum(answer["budget"]["share"].values()) + covariances == pytest.approx(1, abs=1e-10)
     assert (tmp_path / "f.png").stat().st_size > 0
     assert json.loads(grokode("logits", run, "--step", 0, "--json")[0])["step"] == 0
 

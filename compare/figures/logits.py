@@ -65,7 +65,7 @@ def logit_heatmap(logits: xr.Dataset, source: str, x: int, ax: Axes) -> Axes:
     ax.legend(
         title="peaks of Proposition 1",
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.2),
+        bbox_to_anchor=(0.5, -0.13),
         ncols=3,
         fontsize="small",
         title_fontsize="small",
@@ -216,7 +216,10 @@ def frequency_scales(logits: xr.Dataset, ax: Axes) -> Axes:
 
 
 def margin_histogram(logits: xr.Dataset, ax: Axes) -> Axes:
-    """Margins of all pairs x != y, with the single margin aNp/8 of Proposition 1.
+    """Margins of all pairs x != y, and the least of those predicted.
+
+    Proposition 1 gives every such pair one margin, aNp/8. So does the ReLU kernel, for a ReLU
+    network, if p is prime: then every x - y sees the same cosines in another order.
 
     Parameters
     ----------
@@ -226,16 +229,20 @@ def margin_histogram(logits: xr.Dataset, ax: Axes) -> Axes:
     """
     if logits.attrs["reason"]:
         return _say(logits.attrs["reason"], ax)
-    margins = logits.margin.sel(source="network").values
-    apart = margins[~np.eye(len(margins), dtype=bool)]
-    ax.hist(apart, bins=40, color=NETWORK["color"], label="network, pairs x ≠ y")
-    for name, style, label in (
-        ("proposition_margin", THEORY, "aNp/8, fitted scale"),
-        ("expected_margin", _WEIGHTS, "aNp/8, scale from the weights"),
+    kernel = _own_kernel(logits)
+    margin = logits.margin.where(logits.x != logits.y)
+    network = margin.sel(source="network").values.ravel()
+    ax.hist(
+        network[~np.isnan(network)], bins=40, color=NETWORK["color"], label="network, pairs x ≠ y"
+    )
+    name = "aNp/8" if kernel == "proposition_1" else _KERNEL_NAMES[kernel]
+    for source, style, scale in (
+        (kernel, THEORY, "fitted scale"),
+        ("weights", _WEIGHTS, "scale from the weights"),
     ):
-        value = float(logits[name])
-        if not np.isnan(value):
-            ax.axvline(value, **style, label=f"{label}: {value:.3g}")
+        least = float(margin.sel(source=source).min())
+        if not np.isnan(least):
+            ax.axvline(least, **style, label=f"{name}, {scale}: {least:.3g}")
     ax.axvline(0, **CHANCE, label="wrong answers below")
     ax.set(xlabel="margin (right answer minus best other, logits)", ylabel="pairs")
     _legend_above(ax)
@@ -255,8 +262,8 @@ def _legend_above(ax: Axes) -> None:
     """A legend over the data, with the room it needs."""
     low, high = ax.get_ylim()
     rows = len(ax.get_legend_handles_labels()[1])
-    ax.set_ylim(low, high + (0.06 + 0.045 * rows) * (high - low))
-    ax.legend(fontsize="small", loc="upper right", ncols=2)
+    ax.set_ylim(low, high + (0.06 + 0.09 * rows) * (high - low))
+    ax.legend(fontsize="small", loc="upper right")
 
 
 def _say(reason: str, ax: Axes) -> Axes:

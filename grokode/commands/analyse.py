@@ -57,24 +57,33 @@ def logits(
     figure: Figure = None,
     json: Json = False,
 ) -> None:
-    """Compare a checkpoint's logits with Proposition 1 at its best scale.
+    """Compare a checkpoint's logits with Proposition 1 and its kin, and split them into parts.
 
-    R² is the share of the logits' variance (centred over the output) that the proposition explains.
+    R² is the share of the logits' variance (centred over the output) that a prediction explains.
+    The budget splits that variance into signal, phase noise, cross-frequency and constant parts,
+    which with their covariances sum to the whole.
     """
     refuse_existing(figure)
     from grokode import compare
+    from grokode.compare import logit_tables
+    from grokode.compare.budget import logit_budget
 
     opened = open_one_seed(run, seed)
     weights = compare.checkpoint(opened, step)
-    fit = compare.logits(weights.theta.values, weights.xi.values, opened.config.activation)
+    layers = weights.theta.values, weights.xi.values
+    fit = compare.logits(*layers, opened.config.activation)
+    budget = logit_budget(*layers, opened.config.activation)
     if figure:
         from grokode.compare import figures
 
         draw(figure, lambda ax: figures.logit_scatter(fit, ax))
     if json:
-        print_json({"step": int(weights.step)} | logits_json(fit))
-    else:
-        print_table(compare.logits_table(fit))
+        budget_numbers = {"budget": logit_tables.budget_json(budget)}
+        print_json({"step": int(weights.step)} | logits_json(fit) | budget_numbers)
+        return
+    print_table(logit_tables.fits_table(fit))
+    print_table(logit_tables.peaks_table(fit))
+    print_table(logit_tables.budget_table(budget))
 
 
 def scores(
@@ -138,5 +147,7 @@ def winners_json(found: Any) -> dict[str, Any]:
 
 def logits_json(fit: Any) -> dict[str, Any]:
     """The numbers of `grokode logits --json`."""
+    from grokode.compare.logit_tables import logits_json as all_numbers
+
     numbers = {name: float(fit[name]) for name in ("r2", "scale", "expected_scale")}
-    return {"accuracy": float(fit.accuracy), "proposition_1": numbers}
+    return all_numbers(fit) | {"accuracy": float(fit.accuracy), "proposition_1": numbers}

@@ -1,0 +1,107 @@
+"""Pictures of `grokode.compare.budget`: what a network's logits consist of."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+__all__ = ["PART_COLORS", "budget_bars", "budget_history"]
+
+# Okabe-Ito colours that are not already the network's and theory's; in grey what theory leaves out
+# by its own choice of terms, in black what the parts have in common.
+PART_COLORS = {
+    "signal": "#009E73",
+    "misalignment": "#F0E442",
+    "two_phase": "#E69F00",
+    "four_phase": "#CC79A7",
+    "cross_frequency": "#56B4E9",
+    "harmonics": "#56B4E9",
+    "dc": "0.6",
+    "linear": "0.6",
+    "remainder": "0.82",
+}
+_LABELS = {
+    "two_phase": "2-phase noise",
+    "four_phase": "4-phase noise",
+    "cross_frequency": "cross-frequency",
+    "dc": "DC",
+}
+_COMMON = "covariances of the parts"
+
+
+def budget_bars(budget: xr.Dataset, ax: Axes) -> Axes:
+    """Share of the logits' variance in each part, and in their covariances, which may be negative.
+
+    Parameters
+    ----------
+    budget : Dataset
+        From `grokode.compare.budget.logit_budget`, or one step of `budget_over_steps`.
+    ax : Axes
+    """
+    reason = str(budget.reason.item() if "reason" in budget else budget.attrs["reason"])
+    if reason:
+        ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
+        ax.set_axis_off()
+        return ax
+    names = [str(part) for part in budget.part.values]
+    common = float(budget.covariance.sum() - budget.share.sum())
+    shares = [*(100 * budget.share.values), 100 * common]
+    bars = ax.barh(
+        [*map(_label, names), _COMMON],
+        shares,
+        color=[*(PART_COLORS[name] for name in names), "black"],
+        edgecolor="0.4",
+        linewidth=0.5,
+        height=0.6,
+    )
+    ax.bar_label(bars, [f"{share:.1f}%" for share in shares], padding=3)
+    ax.axvline(0, color="black", linewidth=0.6)
+    room = 0.18 * (max(shares) - min(0, *shares))
+    ax.set(
+        xlim=(min(0, *shares) - (room if common < 0 else 0), max(shares) + room),
+        xlabel="share of the variance of the network's logits (%)",
+        title="they sum to 100%",
+    )
+    ax.invert_yaxis()
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def budget_history(budget: xr.Dataset, ax: Axes) -> Axes:
+    """Shares stacked over steps; stack and covariances together are 100% at every step.
+
+    Parameters
+    ----------
+    budget : Dataset
+        From `grokode.compare.budget.budget_over_steps`. Steps without a budget are left blank.
+    ax : Axes
+    """
+    names = [str(part) for part in budget.part.values]
+    shares = 100 * budget.share.transpose("part", "step")
+    common = 100 * (budget.covariance.sum(["part", "other"], skipna=False)) - shares.sum(
+        "part", skipna=False
+    )
+    steps = budget.step.values
+    ax.stackplot(
+        steps,
+        shares.values,
+        labels=[_label(name) for name in names],
+        colors=[PART_COLORS[name] for name in names],
+        linewidth=0,
+    )
+    ax.plot(steps, common, color="black", linewidth=1.2, label=_COMMON)
+    ax.axhline(0, color="black", linewidth=0.6)
+    missing = int(np.isnan(shares.values).any(0).sum())
+    title = "stack and covariances make 100%"
+    if missing:
+        title += f"; no budget at {missing} of {len(steps)} checkpoints"
+    ax.set_title(title, fontsize="medium")
+    ax.margins(x=0)
+    ax.set(
+        xlabel="step (optimiser steps)", ylabel="share of the variance\nof the network's logits (%)"
+    )
+    ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return ax
+
+
+def _label(name: str) -> str:
+    return _LABELS.get(name, name)
