@@ -1,6 +1,7 @@
-"""Blow-up times of Gaussian tickets, beside one call of SciPy's complex elliprf a ticket.
+"""Blow-up times of Gaussian tickets, beside SciPy's complex elliprf; and a contour of them.
 
-The peer is given the roots of the cubic for nothing. The error is against 30 digits of mpmath.
+The peer does one call a ticket and is given the roots of the cubic for nothing. The error is
+against 30 digits of mpmath.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from scipy.special import elliprf
 
 from grokode.theory.exact import blowup_time
+from grokode.theory.lottery import contour
 
 from .record import best_of, row
 
@@ -17,13 +19,16 @@ P = 23
 
 
 def rows(n: int = 1_000_000) -> list[dict[str, Any]]:
-    """Nanoseconds a ticket and core."""
+    """Nanoseconds a ticket, and seconds for a contour of as many tickets, on one core."""
     A, B = np.random.default_rng(0).normal(size=(2, n, 2)) @ np.array([1, 1j])
     seconds, T = best_of(lambda: blowup_time(A, B, P))
     wrong = max(abs(T[i] / _reference(A[i], B[i]) - 1) for i in range(min(n, 200)))
     # Typical arguments of R_F: one real and two conjugate ones.
     x, y = np.abs(A) ** 2, B + 2
     theirs, _ = best_of(lambda: elliprf(x + 0j, y, y.conj()))
+    size = round(n**0.5)
+    axes = np.geomspace(0.001, 0.1, size), np.linspace(0, 2 * np.pi, size)
+    whole, _ = best_of(lambda: contour(P, *axes), repeats=3)
     return [
         row(
             "blow-up time",
@@ -32,7 +37,8 @@ def rows(n: int = 1_000_000) -> list[dict[str, Any]]:
             error=float(wrong),
             peer="scipy.special.elliprf, one complex call",
             theirs=theirs / n * 1e9,
-        )
+        ),
+        row(f"lottery contour, {size} x {size}", whole, "s"),
     ]
 
 

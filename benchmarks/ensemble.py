@@ -7,7 +7,6 @@ stand beside the times.
 
 from collections.abc import Callable
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from grokode.theory import exact
 from grokode.theory.solvers import simulate
 from grokode.theory.systems import TicketFlow
 
-from .record import best_of, row
+from .record import best_of, row, time_peer
 
 Array = NDArray[Any]
 
@@ -48,28 +47,24 @@ def rows(n: int = 100_000) -> list[dict[str, Any]]:
         results.append(
             row(f"one step, {method}", seconds / steps * 1e9, "ns", error=ours[method][1])
         )
-    peers: list[tuple[str, str, str, int, Callable[[Array, Array], Any]]] = [
-        ("dopri853", "scipy.integrate.solve_ivp DOP853", "scipy", min(n, 200), _scipy),
-        ("tsit5", "torchdiffeq dopri5, batched", "torchdiffeq", min(n, 10_000), _torchdiffeq),
-        ("tsit5", "diffrax Tsit5, jit and vmap", "diffrax", min(n, 10_000), _diffrax),
+    peers: list[tuple[str, str, int, Callable[[Array, Array], Callable[[], Any]]]] = [
+        ("dopri853", "scipy.integrate.solve_ivp DOP853", min(n, 200), _scipy),
+        ("tsit5", "torchdiffeq dopri5, batched", min(n, 10_000), _torchdiffeq),
+        ("tsit5", "diffrax Tsit5, jit and vmap", min(n, 10_000), _diffrax),
     ]
-    for method, peer, module, count, solve in peers:
+    for method, peer, count, prepare in peers:
         ns, error = ours[method]
-        name = f"ensemble at rtol {RTOL:g}, {method}"
-        if find_spec(module) is None:
-            results.append(row(name, ns, "ns/ticket", error=error, peer=f"{peer}: not installed"))
-            continue
         part = start[0][:count], start[1][:count]
-        seconds, end = best_of(solve(*part), repeats=3)
+        theirs, end = time_peer(partial(prepare, *part))
         results.append(
             row(
-                name,
+                f"ensemble at rtol {RTOL:g}, {method}",
                 ns,
                 "ns/ticket",
                 error=error,
                 peer=peer,
-                theirs=seconds / count * 1e9,
-                their_error=_error(part, end),
+                theirs=theirs if isinstance(theirs, str) else theirs / count * 1e9,
+                their_error=None if end is None else _error(part, end),
             )
         )
     return results
@@ -100,7 +95,6 @@ def _torchdiffeq(A: Array, B: Array) -> Callable[[], Any]:
     import torch
     from torchdiffeq import odeint
 
-    torch.set_num_threads(1)
     y0 = torch.tensor(np.stack([A.real, A.imag, B.real, B.imag]))
     times = torch.tensor([0.0, END], dtype=torch.float64)
 

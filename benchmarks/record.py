@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import torch
 
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("grokode", "numpy", "scipy", "numba", "torch", "torchdiffeq", "diffrax", "jax")
@@ -25,19 +26,20 @@ def row(
     *,
     error: float | None = None,
     peer: str | None = None,
-    theirs: float | None = None,
+    theirs: float | str | None = None,
     their_error: float | None = None,
 ) -> dict[str, Any]:
     """One measurement; smaller is better, so the ratio says how many times better we are.
 
-    Errors are the largest relative ones achieved. A peer that is not installed has no numbers.
+    Errors are the largest relative ones achieved. For a peer that could not be timed, ``theirs`` is
+    the reason.
     """
     return {
         "name": name,
         "ours": ours,
         "peer": peer,
         "theirs": theirs,
-        "ratio": theirs / ours if theirs is not None else None,
+        "ratio": theirs / ours if isinstance(theirs, float) else None,
         "unit": unit,
         "error": error,
         "their_error": their_error,
@@ -47,8 +49,9 @@ def row(
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
     """Keep this process, libraries and all, on one core."""
-    threads = numba.get_num_threads()
+    threads = numba.get_num_threads(), torch.get_num_threads()
     numba.set_num_threads(1)
+    torch.set_num_threads(1)
     pinned = hasattr(os, "sched_setaffinity")
     cores = os.sched_getaffinity(0) if pinned else set()
     if pinned:
@@ -56,7 +59,8 @@ def one_core() -> Iterator[None]:
     try:
         yield
     finally:
-        numba.set_num_threads(threads)
+        numba.set_num_threads(threads[0])
+        torch.set_num_threads(threads[1])
         if pinned:
             os.sched_setaffinity(0, cores)
 
@@ -72,7 +76,20 @@ def best_of(function: Callable[[], Any], repeats: int = 5) -> tuple[float, Any]:
     return min(times), result
 
 
-def write(name: str, rows: list[dict[str, Any]], folder: Path = RESULTS) -> Path:
+def time_peer(
+    prepare: Callable[[], Callable[[], Any]], repeats: int = 3
+) -> tuple[float | str, Any]:
+    """`best_of` what ``prepare`` imports and makes, or the reason why it could not be timed."""
+    try:
+        return best_of(prepare(), repeats)
+    except ModuleNotFoundError as error:
+        return f"{error.name} is not installed; pip install 'grokode[bench]'", None
+    except Exception as error:
+        # Whatever goes wrong in a peer, our own number still stands.
+        return f"{type(error).__name__}: {error}".splitlines()[0], None
+
+
+def write(name: str, rows: list[dict[str, Any]], folder: Path) -> Path:
     """Write rows with machine, versions and date; returns the file."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
@@ -90,6 +107,13 @@ def write(name: str, rows: list[dict[str, Any]], folder: Path = RESULTS) -> Path
     path = folder / f"{name}-{now:%Y-%m-%d}.json"
     path.write_text(json.dumps(record, indent=1) + "\n")
     return path
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The latest record of each benchmark, in the order of their names."""
+    records = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    latest = {record["name"]: record for record in sorted(records, key=lambda r: r["date"])}
+    return [latest[name] for name in sorted(latest)]
 
 
 def _cpu() -> str:

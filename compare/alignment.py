@@ -9,6 +9,8 @@ Source: "Seeking an Effective Loss for Grokking in Modular Addition" (2026), sec
 its printed numbers have it; the definition in its text is ``ell_neuron_as_written`` here.
 """
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +23,13 @@ __all__ = ["RELIABLE_COHERENCE", "SCORES", "alignment_scores", "global_phases", 
 Array = NDArray[np.floating]
 
 RELIABLE_COHERENCE = 0.5
-"""A resultant below half the phasors' length leaves more than half of them out of account."""
+"""Coherence is the weighted mean of cos(phase of a neuron - global phase): below one half, neurons
+lie some 60 degrees and more from the phase that is to stand for them."""
+
+CONVENTION = (
+    "orthonormal Fourier coefficients (cos: a, sin: b) of every weight vector; the phase of a wave "
+    "is arg(a - i b), and D = 2 phi - psi"
+)
 
 SCORES = {
     "ell_neuron": "sum_k S_k sum_j w cos D / sum_j w",
@@ -62,8 +70,9 @@ def alignment_scores(
     Returns
     -------
     dict of float
-        Magnitudes are those of orthonormal coefficients, sqrt(p/2) times alpha and beta. A score
-        whose weights are all zero is NaN.
+        Magnitudes are those of orthonormal coefficients, sqrt(p/2) times alpha and beta. A wave
+        of no magnitude has no phase and is left out of the means; a frequency where no neuron has
+        both waves adds nothing; a score of which nothing is left is NaN.
 
     Raises
     ------
@@ -78,38 +87,44 @@ def alignment_scores(
     True
     """
     theta, xi = (np.asarray(values, dtype=np.float64) for values in (theta, xi))
+    if theta.ndim != 2 or theta.shape != xi.shape:
+        raise ValueError(
+            f"theta and xi must have one shape (neuron, p), got {theta.shape} and {xi.shape}; "
+            "select one seed and one step, and transpose xi if it is (p, neuron)"
+        )
     A, B = (_waves(values, coordinates) for values in (theta, xi))
     alpha, beta = abs(A), abs(B)
     w = alpha**2 * beta**2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        misalignment = np.angle(A**2 * B.conj())
-        S = (alpha**2).sum(0) * (beta**2).sum(0)
-        total = S.sum()
-        joint = (w * np.exp(1j * misalignment)).sum(0) / w.sum(0)
-        local = S * joint.real
-        global_phase, coherence = global_phases(A, B)
-        shared = S * np.cos(global_phase)
-        shares = [(size**2).sum(0) / (size**2).sum() for size in (alpha, beta)]
-        numbers = {
-            "ell_neuron": local.sum(),
-            "ell_neuron_norm": local.sum() / total,
-            "ell_neuron_as_written": (w * np.cos(misalignment)).sum(),
-            "ell_abs_norm": abs(local).sum() / total,
-            "ell_global": shared.sum(),
-            "ell_global_norm": shared.sum() / total,
-            "magnitude": total,
-            "coherence_in": abs((A / alpha).mean(0)).mean(),
-            "coherence_out": abs((B / beta).mean(0)).mean(),
-            "coherence_joint": abs(np.exp(1j * misalignment).mean(0)).mean(),
-            "coherence_in_weighted": coherence[0].mean(),
-            "coherence_out_weighted": coherence[1].mean(),
-            "coherence_joint_weighted": abs(joint).mean(),
-            "coherence_aligned": (S * abs(joint)).sum() / total,
-            "entropy_in": _entropy(shares[0]),
-            "entropy_out": _entropy(shares[1]),
-            "top1_in": shares[0].max(),
-            "top1_out": shares[1].max(),
-        }
+    # Phasors of length 1, or 0 where there is no phase.
+    unit_in, unit_out = _ratio(A, alpha, empty=0), _ratio(B, beta, empty=0)
+    turn = unit_in**2 * unit_out.conj()
+    S = (alpha**2).sum(0) * (beta**2).sum(0)
+    total = S.sum()
+    joint = _ratio((w * turn).sum(0), w.sum(0))
+    local = S * np.nan_to_num(joint.real)
+    global_phase, coherence = global_phases(A, B)
+    shared = S * np.cos(global_phase)
+    shares = [_ratio((size**2).sum(0), (size**2).sum()) for size in (alpha, beta)]
+    numbers = {
+        "ell_neuron": local.sum(),
+        "ell_neuron_norm": _ratio(local.sum(), total),
+        "ell_neuron_as_written": (w * turn.real).sum(),
+        "ell_abs_norm": _ratio(abs(local).sum(), total),
+        "ell_global": shared.sum(),
+        "ell_global_norm": _ratio(shared.sum(), total),
+        "magnitude": total,
+        "coherence_in": _mean(_resultant(unit_in)),
+        "coherence_out": _mean(_resultant(unit_out)),
+        "coherence_joint": _mean(_resultant(turn)),
+        "coherence_in_weighted": _mean(coherence[0]),
+        "coherence_out_weighted": _mean(coherence[1]),
+        "coherence_joint_weighted": _mean(abs(joint)),
+        "coherence_aligned": _ratio((S * np.nan_to_num(abs(joint))).sum(), total),
+        "entropy_in": _entropy(shares[0]),
+        "entropy_out": _entropy(shares[1]),
+        "top1_in": shares[0].max(),
+        "top1_out": shares[1].max(),
+    }
     norm = np.sqrt(np.sum(np.square(theta)) + np.sum(np.square(xi)))
     return {name: float(value) for name, value in numbers.items()} | {"weight_norm": float(norm)}
 
@@ -129,7 +144,7 @@ def global_phases(
     Returns
     -------
     misalignment : array (frequency), 2 arg sum A - arg sum B
-    coherence : array (2, frequency), |sum A| / sum |A| and the same of B
+    coherence : array (2, frequency), |sum A| / sum |A| and the same of B; NaN without magnitude
 
     Examples
     --------
@@ -138,7 +153,7 @@ def global_phases(
     (1.0, [[0.707], [1.0]])
     """
     sums = A.sum(0), B.sum(0)
-    coherence = np.stack([abs(sums[0]) / abs(A).sum(0), abs(sums[1]) / abs(B).sum(0)])
+    coherence = np.stack([_ratio(abs(sums[0]), abs(A).sum(0)), _ratio(abs(sums[1]), abs(B).sum(0))])
     return np.angle(sums[0] ** 2 * sums[1].conj()), coherence
 
 
@@ -155,25 +170,72 @@ def scores(run: Run, coordinates: str = "decoded") -> xr.Dataset:
     Returns
     -------
     Dataset
-        One variable (step) for each of `SCORES`; attribute ``coordinates``. A checkpoint with a
-        weight that is not finite is NaN.
+        One variable (step) for each of `SCORES`; ``global_misalignment (step, frequency)`` in
+        radians with ``global_coherence (step, layer, frequency)`` and ``global_reliable``, whether
+        that is at least `RELIABLE_COHERENCE` in both layers; attributes ``coordinates`` and
+        ``convention``. A checkpoint with a weight that is not finite is NaN.
+
+    Raises
+    ------
+    ValueError
+        For unknown coordinates, a run of several seeds, or one with separate inputs, where a
+        ticket has two input phases.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from grokode.nets import TrainingConfig, train
+    >>> config = TrainingConfig(p=5, neurons=8, steps=4, checkpoint_every=2, log_every=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = scores(train(config, f"{folder}/run"))
+    >>> found.ell_neuron.dims, found.step.values.tolist()
+    (('step',), [0, 2, 4])
     """
-    weights = run.weights
-    rows = []
+    if run.seed is None:
+        raise ValueError(f"{run.path} has seeds {list(run.seeds)}; pick one with run.select(seed)")
+    if run.config.separate_inputs:
+        raise ValueError(f"{run.path} has separate inputs; the scores are of one input layer")
+    weights, K = run.weights, (run.config.p - 1) // 2
+    rows, phases, coherences = [], [], []
     for index in range(weights.sizes["step"]):
         at = weights.isel(step=index)
-        theta, xi = at.theta.values, at.xi.values
+        theta, xi = (np.asarray(layer, dtype=np.float64) for layer in (at.theta, at.xi))
         if np.isfinite(theta).all() and np.isfinite(xi).all():
-            rows.append(alignment_scores(theta, xi, coordinates))
+            row = alignment_scores(theta, xi, coordinates)
+            phase, coherence = global_phases(_waves(theta, coordinates), _waves(xi, coordinates))
         else:
-            rows.append(dict.fromkeys(SCORES, np.nan))
+            row = dict.fromkeys(SCORES, np.nan)
+            phase, coherence = np.full(K, np.nan), np.full((2, K), np.nan)
+        rows.append(row)
+        phases.append(phase)
+        coherences.append(coherence)
+    columns: dict[str, Any] = {
+        name: ("step", [row[name] for row in rows], {"long_name": text})
+        for name, text in SCORES.items()
+    }
+    columns["global_misalignment"] = (
+        ("step", "frequency"),
+        np.stack(phases),
+        {"units": "rad", "long_name": "misalignment of the global phases"},
+    )
+    columns["global_coherence"] = (
+        ("step", "layer", "frequency"),
+        np.stack(coherences),
+        {"long_name": "|sum over neurons of a wave| / sum of its magnitudes"},
+    )
+    columns["global_reliable"] = (
+        ("step", "frequency"),
+        (np.stack(coherences) >= RELIABLE_COHERENCE).all(1),
+        {"long_name": f"global phases of coherence {RELIABLE_COHERENCE} or more in both layers"},
+    )
     return xr.Dataset(
-        {
-            name: ("step", [row[name] for row in rows], {"long_name": text})
-            for name, text in SCORES.items()
+        columns,
+        coords={
+            "step": weights.step.values,
+            "layer": ["input", "output"],
+            "frequency": np.arange(1, K + 1),
         },
-        coords={"step": weights.step.values},
-        attrs={"coordinates": coordinates, "p": run.config.p},
+        attrs={"coordinates": coordinates, "convention": CONVENTION, "p": run.config.p},
     )
 
 
@@ -187,6 +249,23 @@ def _waves(weights: Array, coordinates: str) -> NDArray[np.complexfloating]:
     return weights[..., 1::2] - 1j * weights[..., 2::2]
 
 
-def _entropy(shares: Array) -> np.floating:
+def _ratio(part: ArrayLike, whole: ArrayLike, empty: float = np.nan) -> NDArray[Any]:
+    """Quotient of part and whole, `empty` where the whole is zero."""
+    part, whole = np.broadcast_arrays(part, whole)
+    return np.divide(part, whole, out=np.full(part.shape, empty, part.dtype), where=whole > 0)
+
+
+def _resultant(phasors: NDArray[np.complexfloating]) -> Array:
+    """Length of the mean over the neurons that have a phase, (frequency)."""
+    return _ratio(abs(phasors.sum(0)), (phasors != 0).sum(0))
+
+
+def _mean(values: Array) -> float:
+    """Mean over the frequencies that have a value."""
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else np.nan
+
+
+def _entropy(shares: Array) -> float:
     positive = shares[shares > 0]
-    return -(positive * np.log(positive)).sum()
+    return float((positive * np.log(1 / positive)).sum()) if positive.size else np.nan

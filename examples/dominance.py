@@ -1,4 +1,4 @@
-"""How soon does the winning ticket dominate, and how does that scale with p and kappa?
+"""When does the winning ticket dominate? The time, and how it scales with p and kappa.
 
 The published law is O(log p / (p kappa)). Exact solutions of random starts say: from equal
 magnitudes the time falls as 1 / (p kappa), faster than the law; from Gaussian weights it falls as

@@ -59,10 +59,12 @@ def main(out: Path, p: int = 23, neurons: int = 512) -> None:
         "coherence_in_weighted",
         "coherence_out_weighted",
     ]
-    bars.barh(names, [found[name] for name in names], color="#0072B2")
+    drawn = bars.barh(names, [found[name] for name in names], color="#0072B2")
+    bars.bar_label(drawn, fmt="{:.2f}", padding=3)
+    bars.invert_yaxis()
     bars.axvline(RELIABLE_COHERENCE, color="0.5", linestyle=":", label="least to rely on")
-    bars.set(xlabel="score", xlim=(-0.1, 1.1))
-    bars.legend()
+    bars.set(xlabel="score", xlim=(-0.1, 1.2))
+    bars.legend(loc="lower right")
     figure.savefig(out, dpi=150)
     plt.close(figure)
     print(f"wrote {out}")

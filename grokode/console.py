@@ -27,7 +27,10 @@ _err = Console(stderr=True)
 def print_table(rows: Sequence[Sequence[str]], title: str = "") -> None:
     """Print rows as a table, the first row being the header."""
     header, *body = rows
-    table = Table(*header, title=title or None, title_justify="left")
+    table = Table(title=title or None, title_justify="left")
+    for index, name in enumerate(header):
+        # What a row is about stays whole on a narrow terminal.
+        table.add_column(name, no_wrap=index == 0)
     for row in body:
         table.add_row(*row)
     _out.print(table)

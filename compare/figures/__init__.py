@@ -5,7 +5,11 @@ colour-blind readers).
 """
 
 from grokode.compare.figures.logits import logit_heatmap, logit_scatter
-from grokode.compare.figures.lottery import contour
+from grokode.compare.figures.lottery import (
+    contour,
+    dominance_distribution,
+    dominance_scaling,
+)
 from grokode.compare.figures.style import NETWORK, THEORY, figure_svg
 from grokode.compare.figures.trajectories import error_curves, loss_curve, tickets
 from grokode.compare.figures.winners import accuracy_by_rule, winner_confusion
@@ -15,6 +19,8 @@ __all__ = [
     "THEORY",
     "accuracy_by_rule",
     "contour",
+    "dominance_distribution",
+    "dominance_scaling",
     "error_curves",
     "figure_svg",
     "logit_heatmap",

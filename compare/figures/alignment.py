@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from grokode.compare.figures.style import CHANCE, NETWORK, THEORY
+from grokode.compare.figures.style import CHANCE, NETWORK, SEQUENTIAL
 
 __all__ = ["lead_lag_profile", "score_against_accuracy", "score_curves"]
 
@@ -49,7 +49,7 @@ def score_curves(
 
 def score_against_accuracy(scores: xr.Dataset, accuracy: xr.Dataset, name: str, ax: Axes) -> Axes:
     """One score against test accuracy, a point to a checkpoint, coloured by its step."""
-    points = ax.scatter(scores[name], accuracy.test_accuracy, c=scores.step, s=9, cmap="cividis")
+    points = ax.scatter(scores[name], accuracy.test_accuracy, c=scores.step, s=9, cmap=SEQUENTIAL)
     ax.set(xlabel=name, ylabel="network: test accuracy")
     ax.figure.colorbar(points, ax=ax, label="optimiser steps")
     return ax
@@ -61,15 +61,17 @@ def lead_lag_profile(profile: Mapping[str, Any], name: str, ax: Axes) -> Axes:
     Parameters
     ----------
     profile : mapping
-        From `grokode.compare.statistics.lead_lag`.
+        From `grokode.compare.statistics.lead_lag`; a lag whose place holds a reason is not drawn.
     name : str
         The score's name.
     ax : Axes
     """
-    lags, values = np.asarray(profile["lags"]), np.asarray(profile["pearson"])
-    ax.stem(lags, values, linefmt=_COLOURS[0], markerfmt="o", basefmt=" ")
+    pairs = zip(profile["lags"], profile["pearson"], strict=True)
+    known = [(lag, value) for lag, value in pairs if not isinstance(value, str)]
+    if known:
+        ax.stem(*np.transpose(known), linefmt=_COLOURS[0], markerfmt="o", basefmt=" ")
     ax.axhline(0, color="0.5", linewidth=0.8)
-    ax.axvline(0, label="at the same time", **THEORY)
+    ax.axvline(0, label="at the same time", **CHANCE)
     ax.set(
         xlabel=f"steps by which {name} moves first",
         ylabel="Pearson correlation of changes",

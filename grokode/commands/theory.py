@@ -1,5 +1,6 @@
 """Theory alone: the lottery, the proofs, and how fast it all is."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,17 +12,27 @@ from grokode.console import counting_progress, note, print_json, print_table
 __all__ = ["bench", "contour", "prove"]
 
 
+class Quantity(StrEnum):
+    """What a lottery contour shows."""
+
+    blowup_time = "blowup_time"
+    final_magnitude = "final_magnitude"
+
+
 def contour(
     out: Annotated[Path, typer.Option(help="Figure to write (.png, .svg or .pdf).")],
     p: Annotated[int, typer.Option(help="Modulus, odd.")] = 23,
     size: Annotated[int, typer.Option(help="Grid points along each axis.")] = 400,
     smallest: Annotated[float, typer.Option(help="Smallest initial magnitude.")] = 0.001,
     largest: Annotated[float, typer.Option(help="Largest initial magnitude.")] = 0.1,
+    quantity: Annotated[
+        Quantity, typer.Option(help="Blow-up time, or final magnitude beta at a common saturation.")
+    ] = Quantity.blowup_time,
     json: Json = False,
 ) -> None:
-    """Draw the lottery: blow-up time over initial magnitude (alpha = beta) and misalignment.
+    """Draw the lottery over initial magnitude (alpha = beta) and misalignment.
 
-    The darker a ticket, the later it blows up; the ticket of a neuron that is first wins.
+    The ticket of a neuron that blows up first wins; it is the largest at the common saturation.
     """
     refuse_existing(out)
     if not 0 < smallest < largest:
@@ -34,7 +45,7 @@ def contour(
     lottery = theory.contour(
         p, np.geomspace(smallest, largest, size), np.linspace(-np.pi, np.pi, size)
     )
-    draw(out, lambda ax: figures.contour(lottery, "blowup_time", ax))
+    draw(out, lambda ax: figures.contour(lottery, quantity.value, ax))
     times = lottery.blowup_time.where(np.isfinite(lottery.blowup_time))
     summary = {
         "p": p,
@@ -114,4 +125,27 @@ def bench(
 
     Peers that are not installed are named with the reason; pip install 'grokode[bench]' has them.
     """
-    raise NotImplementedError
+    from grokode import benchmarks
+
+    with counting_progress("timing", len(names or benchmarks.NAMES)) as count:
+        rows = []
+        for name in names or benchmarks.NAMES:
+            rows += benchmarks.run([name], out)
+            count(name)
+    if json:
+        print_json(rows)
+        return
+    table = [["task", "ours", "peer", "theirs", "ratio", "error"]]
+    for row in rows:
+        theirs = row["theirs"]
+        table.append(
+            [
+                row["name"],
+                f"{row['ours']:.4g} {row['unit']}",
+                row["peer"] or "",
+                theirs if isinstance(theirs, str) else "" if theirs is None else f"{theirs:.4g}",
+                "" if row["ratio"] is None else f"{row['ratio']:.3g}",
+                "" if row["error"] is None else f"{row['error']:.1g}",
+            ]
+        )
+    print_table(table)

@@ -1,7 +1,10 @@
 """Alignment scores on networks whose answers are known."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from grokode import nets
 from grokode.compare.alignment import (
@@ -69,6 +72,80 @@ def test_global_phases_can_be_aligned_while_neurons_are_not():
     assert abs(np.cos(neurons).mean()) < 0.02
     # The input's coherence says that its global phase rests on next to nothing.
     assert coherence[0, 0] < RELIABLE_COHERENCE <= coherence[1, 0]
+
+
+def test_coherence_is_the_mean_cosine_to_the_global_phase():
+    """What makes 1/2 the least to rely on: neurons 60 degrees away in the mean."""
+    waves = np.random.default_rng(4).normal(size=(2, NEURONS, K, 2)) @ [1, 1j]
+    _, coherence = global_phases(*waves)
+    for layer, found in zip(waves, coherence, strict=True):
+        turned = np.cos(np.angle(layer) - np.angle(layer.sum(0)))
+        assert found == pytest.approx((abs(layer) * turned).sum(0) / abs(layer).sum(0))
+
+
+def test_neurons_and_frequencies_without_magnitude_count_for_nothing():
+    theta, xi = np.random.default_rng(5).normal(size=(2, NEURONS, P))
+    alone = alignment_scores(theta, xi)
+    silent = np.zeros((3, P))
+    assert alignment_scores(np.vstack([theta, silent]), np.vstack([xi, silent])) == pytest.approx(
+        alone, rel=1e-12
+    )
+    # Raw coordinates keep zeros exact: one frequency of input and output phase 0 is all there is.
+    one = np.zeros((NEURONS, P))
+    one[:, 1] = 2.0
+    found = alignment_scores(one, one, "raw")
+    for name in ("ell_neuron_norm", "ell_abs_norm", "ell_global_norm", "coherence_joint"):
+        assert found[name] == pytest.approx(1)
+    assert found["entropy_in"] == pytest.approx(0, abs=1e-12)
+    nothing = alignment_scores(0 * one, 0 * one)
+    assert nothing["magnitude"] == nothing["ell_neuron"] == nothing["weight_norm"] == 0
+    assert np.isnan([nothing["ell_neuron_norm"], nothing["coherence_in"], nothing["top1_in"]]).all()
+
+
+def test_weights_of_another_shape_are_refused():
+    theta = np.zeros((2, NEURONS, P))
+    with pytest.raises(ValueError, match="theta and xi must have one shape"):
+        alignment_scores(theta, theta)
+    with pytest.raises(ValueError, match="theta and xi must have one shape"):
+        alignment_scores(theta[0], theta[0].T)
+
+
+def run_of(theta, xi, seed=0, separate_inputs=False):
+    """As much of a run as `scores` reads."""
+    weights = xr.Dataset(
+        {"theta": (("step", "neuron", "x"), theta), "xi": (("step", "neuron", "output"), xi)},
+        coords={"step": 10 * np.arange(len(theta))},
+    )
+    config = SimpleNamespace(p=P, separate_inputs=separate_inputs)
+    return SimpleNamespace(path="run", seed=seed, seeds=(0, 1), config=config, weights=weights)
+
+
+def test_global_phases_over_a_run_say_whether_they_are_reliable():
+    rng = np.random.default_rng(6)
+    zero = np.zeros(NEURONS)
+    together = fourier.from_waves(zero, np.exp(0.3j) * np.ones((NEURONS, K)))
+    answer = fourier.from_waves(zero, np.exp(0.5j) * np.ones((NEURONS, K)))
+    spread = network(0.1, rng)
+    broken = np.full((NEURONS, P), np.nan)
+    run = run_of(np.stack([together, spread[0], broken]), np.stack([answer, spread[1], broken]))
+    found = scores(run)
+    assert found.global_reliable.sel(step=0).all()
+    assert found.global_misalignment.sel(step=0).values == pytest.approx(2 * 0.3 - 0.5)
+    assert found.global_coherence.sel(step=0).values == pytest.approx(1)
+    # 40 uniform phases sum to about 1/sqrt(40) = 0.16 of their length: every neuron is aligned to
+    # 0.1 and the global phase has nothing to say about it.
+    assert not found.global_reliable.sel(step=10).any()
+    assert float(found.ell_neuron_norm.sel(step=10)) == pytest.approx(np.cos(0.1))
+    assert not found.global_reliable.sel(step=20).any()
+    assert all(np.isnan(found[name].sel(step=20)) for name in SCORES)
+
+
+def test_runs_that_have_no_one_score_are_refused():
+    theta = np.zeros((1, NEURONS, P))
+    with pytest.raises(ValueError, match=r"pick one with run\.select"):
+        scores(run_of(theta, theta, seed=None))
+    with pytest.raises(ValueError, match="separate inputs"):
+        scores(run_of(theta, theta, separate_inputs=True))
 
 
 def test_raw_coordinates_are_the_arrays_read_as_coefficients():

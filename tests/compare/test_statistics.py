@@ -1,20 +1,65 @@
 """Statistics against independent computations, and reasons where there is no number."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import xarray as xr
+from matplotlib.figure import Figure
 from scipy import stats
 
 from grokode import nets
+from grokode.compare.alignment import scores
+from grokode.compare.figures.alignment import (
+    lead_lag_profile,
+    score_against_accuracy,
+    score_curves,
+)
+from grokode.compare.observe import checkpoint_accuracy
 from grokode.compare.statistics import (
+    BASELINES,
+    FEWEST,
     block_permutation,
     grokking_step,
     lead_lag,
     pooled,
     regression,
     score_statistics,
+    statistics_table,
 )
+
+
+def run_of(steps, test, train=None, logged=None):
+    """As much of a run as the statistics read: random weights that grow, and these accuracies."""
+    rng = np.random.default_rng(7)
+    steps, p = np.asarray(steps), 5
+    growth = np.linspace(1, 2, len(steps))[:, None, None]
+    weights = xr.Dataset(
+        {
+            "theta": (("step", "neuron", "x"), growth * rng.normal(size=(len(steps), 6, p))),
+            "xi": (("step", "neuron", "output"), growth * rng.normal(size=(len(steps), 6, p))),
+        },
+        coords={"step": steps},
+    )
+    columns = {
+        "train_accuracy": np.ones(len(steps)) if train is None else train,
+        "test_accuracy": test,
+        "weight_norm": growth.ravel(),
+    }
+    metrics = xr.Dataset(
+        {name: ("step", np.asarray(values, dtype=float)) for name, values in columns.items()},
+        coords={"step": steps if logged is None else logged},
+    )
+    return SimpleNamespace(
+        path="run",
+        seed=0,
+        seeds=(0,),
+        config=SimpleNamespace(p=p, separate_inputs=False),
+        weights=weights,
+        metrics=metrics,
+        test_pairs=np.zeros((4, 2), dtype=int),
+    )
 
 
 def test_permutation_p_is_uniform_without_a_relation():
@@ -57,7 +102,12 @@ def test_regression_is_least_squares():
     ]
     partial = stats.pearsonr(*residuals).statistic
     assert found["partial_correlation"] == pytest.approx(partial, abs=1e-10)
+    r2 = stats.pearsonr(score, without @ np.linalg.lstsq(without, score, rcond=None)[0])
+    assert found["variance_inflation"] == pytest.approx(1 / (1 - r2.statistic**2))
     assert "constant" in regression(y, {"a": np.ones(200)}, score)
+    assert "collinear" in regression(y, {"a": a, "b": 2 * a + 1}, score)
+    assert "accuracy is constant" in regression(np.ones(200), {"a": a}, score)
+    assert "nothing to explain" in regression(a, {"a": a}, score)
     assert "too few" in regression(y[:5], {"a": a[:5]}, score[:5])
 
 
@@ -67,6 +117,41 @@ def test_lead_lag_finds_who_moves_first():
     best = found["lags"][int(np.argmax(found["pearson"]))]
     assert best == 300
     assert "too few" in lead_lag(x[:12], x[:12], 100)
+    # Flat but for the last steps: shifted the other way, those are cut off and nothing is left.
+    late = np.where(np.arange(100) < 92, 0.0, x)
+    partly = lead_lag(x, late, 100)["pearson"]
+    assert partly[0] == "test accuracy is constant"
+    assert isinstance(partly[-1], float)
+
+
+def test_a_gap_in_a_series_is_no_small_p():
+    x = np.random.default_rng(8).normal(size=60)
+    broken = np.where(np.arange(60) == 9, np.nan, x)
+    assert "no score or no accuracy" in block_permutation(broken, x)
+    assert "no score or no accuracy" in block_permutation(x, broken)
+    assert block_permutation(x, np.ones(60)) == "test accuracy is constant"
+    assert block_permutation(x, x, block=20) == f"too few blocks (3 of 20; {FEWEST} are needed)"
+
+
+def test_longer_blocks_see_through_shared_drift():
+    """Two random walks have nothing to do with each other; single checkpoints say they do."""
+    rng = np.random.default_rng(9)
+    walks = np.cumsum(rng.normal(size=(40, 2, 256)), -1)
+    rate = {
+        block: np.mean([block_permutation(*walk, block=block, draws=99) <= 0.05 for walk in walks])
+        for block in (1, 32)
+    }
+    # At level 0.05 two of 40 are expected; spurious correlation gives most of them in blocks of 1.
+    assert rate[1] > 0.6
+    assert rate[32] < rate[1] / 2
+
+
+def test_grokking_is_sustained():
+    steps = np.arange(6) * 100
+    spike = np.array([0.1, 0.99, 0.2, 0.96, 0.97, 0.98])
+    assert grokking_step(spike, steps) == 300
+    assert grokking_step(spike[:5], steps[:5]).startswith("not found: test accuracy never stayed")
+    assert grokking_step(spike, steps, threshold=0.975).startswith("not found")
 
 
 def test_pooling_is_fishers():
@@ -101,4 +186,67 @@ def test_reasons_stand_in_place_of_numbers(tmp_path):
     assert constant["pearson"]["ell_neuron"] == "test accuracy is constant"
     assert constant["regression"] == "test accuracy is constant"
     json.dumps(constant, allow_nan=False)
-    assert grokking_step(np.array([np.nan]), np.array([0])).endswith("no test pairs")
+    assert (
+        grokking_step(np.array([np.nan]), np.array([0])) == "not found: there is no test accuracy"
+    )
+
+
+STEPS = 100 * np.arange(60)
+RISING = np.clip(np.linspace(-0.3, 1.5, 60), 0, 1)
+
+
+def test_a_whole_run_has_every_number():
+    run = run_of(STEPS, RISING)
+    found = score_statistics(run, draws=99)
+    assert found["t_grok"] == STEPS[np.flatnonzero(RISING >= 0.95)[0]]
+    expected = stats.pearsonr(scores(run).weight_norm, RISING).statistic
+    assert found["pearson"]["weight_norm"] == pytest.approx(expected)
+    assert set(found["regression"]["without"]["coefficients"]) == set(BASELINES)
+    assert found["global_phase"]["verdict"] == "unreliable"
+    json.dumps(found, allow_nan=False)
+    rows = statistics_table(found)
+    assert len({len(row) for row in rows}) == 1
+    assert rows[-1][:2] == ["weight_norm", f"{expected:.4f}"]
+    with pytest.raises(ValueError, match="score must be one of"):
+        score_statistics(run, score="luck")
+
+
+def test_missing_checkpoints_leave_no_differences():
+    gone = np.delete(np.arange(60), 30)
+    found = score_statistics(run_of(STEPS[gone], RISING[gone]), draws=9)
+    for reason in (found["lead_lag"], found["transition"]["ell_neuron"]):
+        assert reason.startswith("checkpoints are missing or unevenly spaced: 200 steps follow")
+    assert isinstance(found["pearson"]["ell_neuron"], float)
+    # The last step of a training need not be a multiple of the rest.
+    last = score_statistics(run_of([*STEPS, STEPS[-1] + 30], [*RISING, 1]), draws=9)
+    assert isinstance(last["lead_lag"], dict)
+
+
+def test_accuracy_that_was_not_logged_is_told_from_no_test_pairs():
+    found = score_statistics(run_of(STEPS, RISING, logged=STEPS + 50), draws=9)
+    assert found["pearson"]["ell_neuron"] == "test accuracy is not logged at any checkpoint"
+    json.dumps(found, allow_nan=False)
+
+
+def test_training_pairs_never_all_known_leave_no_saturation():
+    found = score_statistics(run_of(STEPS, RISING, train=np.full(60, 0.9)), draws=9)
+    for section in ("post_saturation", "permutation"):
+        assert found[section]["ell_neuron"] == "the training pairs were never all known"
+    assert isinstance(found["pearson"]["ell_neuron"], float)
+
+
+def test_figures_show_what_they_were_given():
+    run = run_of(STEPS, RISING)
+    found, accuracy = scores(run), checkpoint_accuracy(run)
+    axes = Figure().subplots(1, 4)
+    curves = score_curves(found, accuracy, axes[0], names=("ell_global",), t_grok=4500)
+    score, test, mark = curves.get_lines()
+    assert abs(score.get_ydata()).max() == pytest.approx(1)
+    assert (test.get_ydata() == RISING).all()
+    assert (np.asarray(mark.get_xdata()) == 4500).all()
+    assert len(score_curves(found, accuracy, axes[1], t_grok="not found").get_lines()) == 4
+    points = score_against_accuracy(found, accuracy, "ell_neuron", axes[2]).collections[0]
+    assert (np.asarray(points.get_offsets())[:, 1] == RISING).all()
+    profile = {"lags": [-100, 0, 100], "pearson": [0.5, "the score is constant", -0.25]}
+    stems = lead_lag_profile(profile, "ell_neuron", axes[3]).containers[0]
+    assert stems.markerline.get_xydata().tolist() == [[-100, 0.5], [100, -0.25]]

@@ -1,0 +1,21 @@
+"""The picture of the results kept."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from grokode.compare.figures import timings
+from grokode.compare.figures.style import figure_svg
+
+from .record import read
+
+
+def draw(folder: Path) -> Path:
+    """Draw the latest records of a folder into ``timings.svg`` there; returns the file."""
+    records = read(folder)
+    bars = sum(row["ratio"] is not None for record in records for row in record["rows"])
+    figure = Figure(figsize=(10, 1.2 + 0.5 * bars), layout="constrained")
+    timings.draw(records, figure.subplots())
+    path = folder / "timings.svg"
+    path.write_text(figure_svg(figure) + "\n")
+    return path
