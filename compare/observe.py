@@ -34,19 +34,19 @@ def training_rule(run: Run) -> TrainingRule:
             f"{config.task}, separate_inputs {config.separate_inputs}, embedding "
             f"{config.embedding}"
         )
-    # SGD on the summed loss takes steps as large as on the mean with a rate times the pairs; to
-    # AdamW the scale of the loss is all the same, but for eps.
+    # SGD on the summed loss takes the steps of the mean loss with its rate times the pairs
+    # and its decay over them; to AdamW the scale of the loss is all the same, but for eps.
     summed = config.loss == "sum" and config.optimizer == "sgd"
-    rate = config.learning_rate * (len(run.train_pairs) if summed else 1)
+    scale = len(run.train_pairs) if summed else 1
     return TrainingRule(
         p=config.p,
         activation=config.activation,
         optimizer=config.optimizer,
-        learning_rate=rate,
+        learning_rate=config.learning_rate * scale,
         momentum=config.momentum,
         betas=config.betas,
         eps=config.eps,
-        weight_decay=config.weight_decay,
+        weight_decay=config.weight_decay / scale,
         train_pairs=run.train_pairs,
         steps=int(steps[-1] - steps[0]),
     )

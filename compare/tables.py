@@ -3,19 +3,63 @@
 import numpy as np
 import xarray as xr
 
-__all__ = ["errors_table", "logits_table", "winners_table"]
+__all__ = ["errors_table", "logits_table", "partings_table", "winners_table"]
 
 Rows = list[list[str]]
 
 
 def winners_table(winners: xr.Dataset) -> Rows:
-    """Accuracy of each rule, from `grokode.compare.winners`."""
+    """Accuracy of each rung with its 95% interval, and why the others are wrong.
+
+    Parameters
+    ----------
+    winners : Dataset
+        From `grokode.compare.winners`.
+
+    Returns
+    -------
+    list of rows
+        A star marks a rung outside its assumption; "-" stands where there is no number.
+    """
     neurons = winners.sizes["neuron"]
-    rows = [["rule", "winners predicted", "neurons"]]
-    rows.append(["chance", f"{winners.attrs['chance']:.4f}", ""])
+    wrong = ("near tie", "contested", "other")
+    header = ["rule", "winners predicted", "95% interval", "neurons", "in best 3"]
+    rows = [header + [f"wrong: {kind}" for kind in wrong]]
     for rule in winners.rule.values:
-        accuracy = float(winners.accuracy.sel(rule=rule))
-        rows.append([str(rule), f"{accuracy:.4f}", f"{round(accuracy * neurons)} of {neurons}"])
+        row = winners.sel(rule=rule)
+        accuracy, top3 = float(row.accuracy), float(row.top3)
+        name = str(rule) if row.within_assumptions else f"{rule} *"
+        if rule == "chance":
+            rows.append([name, f"{accuracy:.4f}", "", "", f"{top3:.4f}", *[""] * len(wrong)])
+            continue
+        if np.isnan(accuracy):
+            rows.append([name, *["-"] * (len(header) + len(wrong) - 1)])
+            continue
+        low, high = row.interval.values
+        kinds = row.reason.values.tolist()
+        rows.append(
+            [
+                name,
+                f"{accuracy:.4f}",
+                f"{low:.3f} to {high:.3f}",
+                f"{round(accuracy * neurons)} of {neurons}",
+                f"{top3:.4f}",
+                *(str(kinds.count(kind)) for kind in wrong),
+            ]
+        )
+    return rows
+
+
+def partings_table(parted: xr.DataArray) -> Rows:
+    """Step at which each rung leaves the network, from `grokode.compare.trajectories.partings`.
+
+    Parameters
+    ----------
+    parted : DataArray (rule, threshold)
+    """
+    rows = [["rung", *(f"off by {tolerance:.0%}" for tolerance in parted.threshold.values)]]
+    for rule, steps in zip(parted.rule.values, parted.values, strict=True):
+        rows.append([str(rule), *("never" if np.isnan(s) else f"step {int(s)}" for s in steps)])
     return rows
 
 

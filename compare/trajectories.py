@@ -1,49 +1,129 @@
-"""Theory's tickets laid over the network's, step by step.
+"""Theory's tickets laid over the network's, step by step, for every rung that follows a training.
 
-Both come from the same first checkpoint: the four-variable flow moves its spectrum, the network was
-trained from it. Steps are converted to flow time by the training rule, in one place
+Both come from the same first checkpoint: a flow moves its spectrum, the network was trained from
+it. Steps are converted to flow time by the training rule, in one place
 (`grokode.theory.rule.TrainingRule.time_per_step`).
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
-from grokode.compare.observe import training_rule
+from grokode.compare.rungs import Ladder, current_leaders, ladder
 from grokode.nets.runs import Run
 from grokode.theory import fourier
-from grokode.theory.exact import blowup_time
-from grokode.theory.predictors import ticket_flow
 
-__all__ = ["parting_step", "trajectories", "trajectory_errors"]
+__all__ = [
+    "TOLERANCES",
+    "parting_step",
+    "partings",
+    "partings_json",
+    "rung_errors",
+    "trajectories",
+    "trajectory_errors",
+]
+
+TOLERANCES = (0.01, 0.05, 0.2)
+"""Relative errors of all beta at which theory is said to leave the network."""
 
 
-def trajectories(run: Run) -> xr.Dataset:
+def trajectories(
+    run: Run, rung: str = "ticket_flow", *, climbed: Ladder | None = None
+) -> xr.Dataset:
     """Spectra of theory and network over the run's checkpoints.
+
+    alpha, beta, phi, psi and misalignment of any ticket are read off with `grokode.theory.fourier`.
 
     Parameters
     ----------
     run : Run
-        Trained with SGD and the quadratic activation, the flow's assumption.
+        Of one seed.
+    rung : str
+        Predictor that follows a training at its steps; the four-variable flow if not given.
+    climbed : Ladder, optional
+        The run's `grokode.compare.rungs.ladder`, if there is one already.
 
     Returns
     -------
     Dataset
         A spectrum with dimensions ``source, step, neuron, frequency``; source is ``theory`` or
-        ``network``. Theory's tickets are NaN from their blow-up time on. ``train_loss (step)`` is
-        the network's, and ``initial_blowup_time (neuron, frequency)`` theory's from the start.
+        ``network``. Tickets of the four-variable flow are NaN from their blow-up time on.
+        ``train_loss (step)`` is the network's, and ``initial_blowup_time (neuron, frequency)`` that
+        of the four-variable flow from the start. Attribute ``outside``: why the run is outside the
+        rung's assumption, or ``""``.
 
     Raises
     ------
     ValueError
-        If the run was not trained by SGD with the quadratic activation.
+        If the rung ranks only, its steps are no flow time (AdamW), or it failed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from grokode import nets
+    >>> config = nets.TrainingConfig(p=5, neurons=4, steps=20, checkpoint_every=10, log_every=10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pair = trajectories(nets.train(config, Path(folder) / "run"))
+    >>> D = fourier.misalignment(pair)
+    >>> bool(abs(D.sel(source="theory") - D.sel(source="network")).max() < 1e-3)
+    True
     """
-    network = run.spectra().load()
-    rule = training_rule(run)
-    initial = network.isel(step=0, drop=True)
-    elapsed = network.step.values - network.step.values[0]
-    theory = ticket_flow(initial, rule, elapsed)
+    if climbed is None:
+        climbed = ladder(run, [rung])
+    found = climbed.rung(rung)
+    if found.path is None:
+        raise ValueError(
+            f"rung {rung} has no trajectory over {run.path}: "
+            f"{found.failure or found.outside or 'it ranks tickets only'}; choose another rung"
+        )
+    return _pair(climbed, rung, found.path)
+
+
+def rung_errors(
+    run: Run, rungs: Sequence[str] | None = None, *, climbed: Ladder | None = None
+) -> xr.Dataset:
+    """Errors of every rung that follows the training, over all tickets and steps.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed.
+    rungs : sequence of str, optional
+        Names of predictors; all if not given.
+    climbed : Ladder, optional
+        The run's `grokode.compare.rungs.ladder`, if there is one already.
+
+    Returns
+    -------
+    Dataset
+        As from `trajectory_errors`, with a dimension ``rule``. A rung without trajectory, because
+        it ranks only, failed, or AdamW's steps are no time of its flow, is left out. Coordinate
+        ``outside (rule)``: why the run is outside its assumption, or ``""``.
+
+    Raises
+    ------
+    ValueError
+        If no rung is left.
+    """
+    if climbed is None:
+        climbed = ladder(run) if rungs is None else ladder(run, rungs)
+    names = climbed.rungs if rungs is None else rungs
+    paths = {name: climbed.rung(name).path for name in names}
+    pairs = {name: _pair(climbed, name, path) for name, path in paths.items() if path is not None}
+    if not pairs:
+        raise ValueError(f"rungs must have one that follows {run.path}, got {', '.join(names)}")
+    found = xr.concat(
+        [trajectory_errors(pair) for pair in pairs.values()], "rule", combine_attrs="drop"
+    )
+    outside = [pair.attrs["outside"] for pair in pairs.values()]
+    return found.assign_coords(rule=list(pairs), outside=("rule", outside))
+
+
+def _pair(climbed: Ladder, rung: str, path: xr.Dataset) -> xr.Dataset:
     both = xr.concat(
-        [theory.assign_coords(step=network.step)[list(network.data_vars)], network],
+        [path, climbed.observed],
         "source",
         coords="minimal",
         compat="override",
@@ -51,9 +131,8 @@ def trajectories(run: Run) -> xr.Dataset:
         combine_attrs="override",
     ).assign_coords(source=["theory", "network"])
     return both.assign(
-        train_loss=run.metrics.train_loss.load().reindex(step=network.step),
-        initial_blowup_time=blowup_time(initial.theta_hat, initial.xi_hat, rule.p),
-    )
+        train_loss=climbed.train_loss, initial_blowup_time=climbed.blowup_time
+    ).assign_attrs(p=climbed.rule.p, rule=rung, outside=climbed.rungs[rung].outside)
 
 
 def trajectory_errors(pair: xr.Dataset) -> xr.Dataset:
@@ -74,7 +153,6 @@ def trajectory_errors(pair: xr.Dataset) -> xr.Dataset:
         with tickets past their blow-up leads with the first to blow up. ``blown_up``: fraction of
         theory's tickets past their blow-up. ``loss_drop``: fraction by which the training loss is
         below log p.
-
     """
     theory, network = (pair.sel(source=name, drop=True) for name in ("theory", "network"))
     beta = fourier.beta(theory)
@@ -82,9 +160,7 @@ def trajectory_errors(pair: xr.Dataset) -> xr.Dataset:
     turn = 1j * (fourier.misalignment(theory) - fourier.misalignment(network))
     gap = abs(xr.apply_ufunc(lambda angle: np.angle(np.exp(angle)), turn))
     weight = fourier.alpha(network) ** 2 * fourier.beta(network)
-    first = pair.initial_blowup_time.idxmin("frequency")
-    # idxmax takes no NaN; where a ticket has blown up, the first to do so leads.
-    leads = xr.where(blown_up.any("frequency"), first, beta.fillna(0).idxmax("frequency"))
+    leads = current_leaders(theory, pair.initial_blowup_time.idxmin("frequency"))
     tickets = ("neuron", "frequency")
     return xr.Dataset(
         {
@@ -110,6 +186,47 @@ def parting_step(errors: xr.Dataset, tolerance: float) -> int | None:
     """
     parted = ~(errors.beta_error <= tolerance)
     return int(errors.step[int(parted.values.argmax())]) if parted.any() else None
+
+
+def partings(errors: xr.Dataset, tolerances: Sequence[float] = TOLERANCES) -> xr.DataArray:
+    """Step at which each rung leaves the network by each tolerance.
+
+    Parameters
+    ----------
+    errors : Dataset
+        From `rung_errors`.
+    tolerances : sequence of float
+        Relative L2 distances of all beta.
+
+    Returns
+    -------
+    DataArray (rule, threshold)
+        The first checkpoint with a larger error, see `parting_step`; NaN if there is none.
+    """
+    steps = [[parting_step(errors.sel(rule=r), t) for t in tolerances] for r in errors.rule]
+    return xr.DataArray(
+        np.array(steps, dtype=float),
+        {"rule": errors.rule.values, "threshold": list(tolerances)},
+        ("rule", "threshold"),
+        name="parting_step",
+        attrs={"long_name": "first step off by more than the tolerance", "units": "steps"},
+    )
+
+
+def partings_json(parted: xr.DataArray) -> dict[str, dict[str, int | None]]:
+    """`partings` as plain values: by rule and threshold, None for never.
+
+    Parameters
+    ----------
+    parted : DataArray (rule, threshold)
+    """
+    return {
+        str(rule): {
+            f"{tolerance:g}": None if np.isnan(step) else int(step)
+            for tolerance, step in zip(parted.threshold.values, row, strict=True)
+        }
+        for rule, row in zip(parted.rule.values, parted.values, strict=True)
+    }
 
 
 def _relative_distance(theory: xr.DataArray, network: xr.DataArray) -> xr.DataArray:

@@ -70,8 +70,11 @@ def training_progress(steps: int) -> Iterator[Callable[[int, float, float], None
 @contextmanager
 def counting_progress(text: str, total: int) -> Iterator[Callable[[str], None]]:
     """Progress bar of a list of jobs; yields the callback for (name of the job just done)."""
-    columns = (TextColumn(text), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
-    columns += (TextColumn("{task.fields[state]}"),)
+    columns = (
+        TextColumn(text),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[state]}"),
+    )
     with Progress(*columns, console=_err, disable=not _err.is_terminal, transient=True) as progress:
         task = progress.add_task(text, total=total, state="")
         yield lambda name: progress.update(task, advance=1, state=name)

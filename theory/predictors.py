@@ -1,30 +1,49 @@
 """Predictors: what becomes of an initial spectrum under a training rule, from crude to fine.
 
-A predictor names its one assumption. All of them score tickets, the lowest score of a neuron being
-its predicted winner; those that follow the training also predict the spectrum at any step.
+A predictor names its one assumption and says of a training whether it is within it; one that is not
+can be scored all the same, taken for one that is. All of them score tickets, the lowest score of a
+neuron being its predicted winner; those that follow the training also predict the spectrum at any
+step.
 Comparing rungs shows which assumption costs what.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
 from grokode.theory import fourier
-from grokode.theory.exact import blowup_time
+from grokode.theory.exact import blowup_time, evolve
 from grokode.theory.moment_flow import clock_flow, moment_flow
-from grokode.theory.neuron_flow import neuron_flow
+from grokode.theory.neuron_flow import ACTIVATIONS, PLATEAU_MARGIN, neuron_flow
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
 from grokode.theory.systems import TicketFlow
 
-__all__ = ["PREDICTORS", "Predictor", "get_predictor", "ticket_flow"]
-
+__all__ = [
+    "PREDICTORS",
+    "Predictor",
+    "get_predictor",
+    "saturation_state",
+    "saturation_time",
+    "ticket_flow",
+]
 
 Scores = Callable[[xr.Dataset, TrainingRule], xr.DataArray]
 Flow = Callable[[xr.Dataset, TrainingRule, ArrayLike], xr.Dataset]
+
+OWN_STEPS = 4000
+"""Steps of a flow whose time is not the training's: half of them until the plateau is over."""
+
+
+QUADRATIC_SGD: dict[str, tuple[Any, ...]] = {
+    "activation": ("quadratic",),
+    "optimizer": ("sgd",),
+    "momentum": (0.0,),
+}
 
 
 @dataclass(frozen=True)
@@ -40,17 +59,70 @@ class Predictor:
         The ticket with the lowest score is the neuron's predicted winner.
     predict : function (initial spectrum, rule, steps) -> spectrum (step, ...), or None
         None where the rule gives ranks only.
+    needs : dict, optional
+        The settings of a `TrainingRule` that the assumption allows, by name.
+    all_pairs : bool
+        Whether it assumes training on all pairs.
+    start : function (initial spectrum) -> str, optional
+        Why an initial state is outside the assumption, or ``""``.
+    ranks_at_end : bool
+        Whether ``scores`` are those of ``predict`` at the last step of the training, so that who
+        has the path need not follow the training again.
     """
 
     name: str
     assumption: str
     scores: Scores
     predict: Flow | None = None
+    needs: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    all_pairs: bool = False
+    start: Callable[[xr.Dataset], str] | None = None
+    ranks_at_end: bool = False
 
     def winners(self, initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
         """Predicted winning frequency of every neuron, (..., neuron)."""
         scores = self.scores(initial, rule)
         return scores.idxmin("frequency").astype(int).rename("winner")
+
+    def covers(self, rule: TrainingRule, initial: xr.Dataset | None = None) -> str:
+        """Why a training, or its initial state, is outside the assumption; ``""`` if it is not.
+
+        What can be told beforehand is looked at: the settings of the training and, if given, the
+        initial magnitudes. Whether softmax stays near 1/p, or phases spread, only the end tells.
+
+        Parameters
+        ----------
+        rule : TrainingRule
+        initial : Dataset, optional
+            Spectrum at the start.
+
+        Examples
+        --------
+        >>> get_predictor("ticket_flow").covers(TrainingRule(p=5, activation="relu"))
+        'activation is relu, not quadratic'
+        >>> get_predictor("neuron_flow").covers(TrainingRule(p=5, activation="relu"))
+        ''
+        """
+        reasons = [
+            f"{name} is {getattr(rule, name)}, not {' or '.join(str(value) for value in allowed)}"
+            for name, allowed in self.needs.items()
+            if getattr(rule, name) not in allowed
+        ]
+        if self.all_pairs and rule.pairs < rule.p**2:
+            reasons.append(f"training is on {rule.pairs} of {rule.p**2} pairs")
+        if initial is not None and self.start is not None:
+            reasons.append(self.start(initial))
+        return "; ".join(filter(None, reasons))
+
+    def follows(self, rule: TrainingRule) -> bool:
+        """Whether ``predict`` knows where a training is at each of its steps.
+
+        Flows made for SGD take it with any momentum, and any activation for the quadratic one; the
+        steps of AdamW are no flow time, and only `scores` can be had.
+        """
+        return self.predict is not None and rule.optimizer in self.needs.get(
+            "optimizer", (rule.optimizer,)
+        )
 
 
 def get_predictor(name: str) -> Predictor:
@@ -79,7 +151,7 @@ def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr
     initial : Dataset
         Spectrum (..., neuron, frequency).
     rule : TrainingRule
-        SGD and the quadratic activation.
+        SGD; whatever the activation, the flow is that of the quadratic one.
     steps : array (step,)
         Increasing, counted from the initial state.
 
@@ -91,7 +163,7 @@ def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr
     Raises
     ------
     ValueError
-        For another optimiser or activation.
+        For another optimiser, whose steps are no flow time.
 
     Examples
     --------
@@ -101,19 +173,94 @@ def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr
     >>> np.round(fourier.beta(path).sel(frequency=1).squeeze().values, 9).tolist()
     [0.1, 0.2]
     """
-    rule.require(activation="quadratic", optimizer="sgd")
+    rule.require(optimizer="sgd")
     asked = np.asarray(steps)
     path = simulate(TicketFlow(rule.p), initial, asked * rule.time_per_step, check=False)
     return path.rename(time="step").assign_coords(step=("step", asked, {"long_name": "step"}))
+
+
+def saturation_time(initial: xr.Dataset, p: int) -> xr.DataArray:
+    """Time at which the four-variable flow's own logits say that the plateau is over.
+
+    On the plateau the mean margin, right answer over mean logit, is ``sum alpha^2 beta cos D / 2``
+    over all tickets, the energy that the flow climbs. The plateau is over when it is
+    `grokode.theory.neuron_flow.PLATEAU_MARGIN` times log p, as it is for the neuron flow.
+
+    Parameters
+    ----------
+    initial : Dataset
+        Spectrum (..., neuron, frequency).
+    p : int
+        Odd modulus.
+
+    Returns
+    -------
+    DataArray (...)
+        Gradient-flow time of the summed loss, before the first blow-up; NaN where no ticket ever
+        blows up.
+
+    Examples
+    --------
+    >>> wave = 0.1 * np.cos(2 * np.pi * np.arange(5) / 5)[None]
+    >>> start = fourier.spectrum(2**0.5 * wave, wave)
+    >>> T = float(blowup_time(start.theta_hat, start.xi_hat, 5).min())
+    >>> bool(0.9 * T < saturation_time(start, 5) < T)
+    True
+    """
+    tickets = ("neuron", "frequency")
+    late = blowup_time(initial.theta_hat, initial.xi_hat, p).min(tickets)
+    late = late.where(np.isfinite(late))
+    early = xr.zeros_like(late)
+    # The energy of a gradient flow only grows: halve the stretch in which it meets the threshold,
+    # down to the rounding of its late end.
+    for _ in range(52):
+        middle = (early + late) / 2
+        A, B = evolve(initial.theta_hat, initial.xi_hat, p, middle.fillna(0), past_blowup="nan")
+        # A ticket that rounding takes for blown up has met any threshold.
+        margin = (A**2 * B.conj()).real.sum(tickets, skipna=False) / 2
+        over = ~(margin < PLATEAU_MARGIN * np.log(p))
+        early, late = early.where(over, middle), late.where(~over, middle)
+    return early.where(late.notnull()).rename("saturation_time")
+
+
+def saturation_state(initial: xr.Dataset, p: int) -> xr.Dataset:
+    """Spectrum of the four-variable flow at its `saturation_time`.
+
+    Parameters
+    ----------
+    initial : Dataset
+        Spectrum (..., neuron, frequency).
+    p : int
+        Odd modulus.
+
+    Examples
+    --------
+    >>> wave = 0.1 * np.cos(2 * np.pi * np.arange(5) / 5)[None]
+    >>> end = saturation_state(fourier.spectrum(2**0.5 * wave, wave), 5)
+    >>> margin = float((fourier.alpha(end) ** 2 * fourier.beta(end)).sum() / 2)
+    >>> bool(np.isclose(margin, PLATEAU_MARGIN * np.log(5)))
+    True
+    """
+    time = saturation_time(initial, p)
+    A, B = evolve(initial.theta_hat, initial.xi_hat, p, time.fillna(0), past_blowup="nan")
+    return initial.assign(theta_hat=A.where(time.notnull()), xi_hat=B.where(time.notnull()))
 
 
 def _misalignment_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
     return abs(fourier.misalignment(initial))
 
 
+def _magnitude_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+    return -(fourier.alpha(initial) ** 2 + fourier.beta(initial) ** 2)
+
+
 def _blowup_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
     times: xr.DataArray = blowup_time(initial.theta_hat, initial.xi_hat, rule.p)
     return times
+
+
+def _saturation_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+    return -fourier.beta(saturation_state(initial, rule.p))
 
 
 def _final(flow: Flow) -> Scores:
@@ -127,6 +274,56 @@ def _final(flow: Flow) -> Scores:
     return scores
 
 
+def _as_quadratic_sgd(flow: Flow) -> Flow:
+    """The flow of a training by SGD, taken for one of a quadratic network without momentum."""
+
+    def predict(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr.Dataset:
+        rule.require(optimizer="sgd")
+        return flow(initial, _quadratic_sgd(rule, rule.learning_rate / (1 - rule.momentum)), steps)
+
+    return predict
+
+
+def _final_in_own_time(flow: Flow) -> Scores:
+    """As `_final`; where steps are no flow time, to twice the time at which theory saturates."""
+    followed = _final(_as_quadratic_sgd(flow))
+
+    def scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+        if rule.optimizer == "sgd":
+            return followed(initial, rule)
+        time = float(saturation_time(initial, rule.p))
+        rate = 2 * time * rule.pairs / OWN_STEPS
+        return followed(initial, replace(_quadratic_sgd(rule, rate), weight_decay=0.0))
+
+    return scores
+
+
+def _quadratic_sgd(rule: TrainingRule, learning_rate: float) -> TrainingRule:
+    return replace(
+        rule,
+        activation="quadratic",
+        optimizer="sgd",
+        momentum=0.0,
+        learning_rate=learning_rate,
+        steps=rule.steps if rule.optimizer == "sgd" else OWN_STEPS,
+    )
+
+
+def _spread(name: str, sizes: xr.DataArray) -> str:
+    """Why magnitudes are not equal, or nothing; float32 weights are equal to 1e-6 or so."""
+    low, high = float(sizes.min()), float(sizes.max())
+    equal = high - low <= 1e-4 * high
+    return "" if equal else f"initial {name} range from {low:.3g} to {high:.3g}"
+
+
+def _unequal_magnitudes(initial: xr.Dataset) -> str:
+    return _spread("alpha", fourier.alpha(initial)) or _spread("beta", fourier.beta(initial))
+
+
+def _unequal_misalignments(initial: xr.Dataset) -> str:
+    return _spread("|D|", abs(fourier.misalignment(initial)))
+
+
 PREDICTORS: dict[str, Predictor] = {
     predictor.name: predictor
     for predictor in (
@@ -135,19 +332,35 @@ PREDICTORS: dict[str, Predictor] = {
             "All tickets of a neuron start at equal magnitude, so the best aligned is the first "
             "to diverge (arXiv:2602.16849, corollary in section 4).",
             _misalignment_scores,
+            needs=QUADRATIC_SGD,
+            all_pairs=True,
+            start=_unequal_magnitudes,
+        ),
+        Predictor(
+            "largest_magnitude",
+            "All tickets of a neuron start equally aligned, so the one with the largest weights, "
+            "alpha^2 + beta^2, is the first to diverge.",
+            _magnitude_scores,
+            needs=QUADRATIC_SGD,
+            all_pairs=True,
+            start=_unequal_misalignments,
         ),
         Predictor(
             "blowup_time",
             "Tickets follow the four-variable flow until the first of a neuron diverges, which "
-            "ends the race (quadratic activation, SGD, softmax near 1/p).",
+            "ends the race (quadratic activation, SGD, all pairs, softmax near 1/p).",
             _blowup_scores,
+            needs=QUADRATIC_SGD | {"weight_decay": (0.0,)},
+            all_pairs=True,
         ),
         Predictor(
             "ticket_flow",
-            "Tickets follow the four-variable flow at every step (quadratic activation, SGD, "
-            "softmax near 1/p).",
-            _blowup_scores,
+            "Tickets follow the four-variable flow at every step, until its own logits say that "
+            "the plateau is over (quadratic activation, SGD, all pairs, softmax near 1/p).",
+            _saturation_scores,
             ticket_flow,
+            needs=QUADRATIC_SGD | {"weight_decay": (0.0,)},
+            all_pairs=True,
         ),
         Predictor(
             "neuron_flow",
@@ -155,20 +368,26 @@ PREDICTORS: dict[str, Predictor] = {
             "near 1/p (any activation, optimiser and training set).",
             _final(neuron_flow),
             neuron_flow,
+            needs={"activation": ACTIVATIONS},
+            ranks_at_end=True,
         ),
         Predictor(
             "clock_flow",
             "The phases of every frequency's neurons are spread evenly, so that only their total "
             "signal reaches the logits (quadratic activation, SGD).",
-            _final(clock_flow),
-            clock_flow,
+            _final_in_own_time(clock_flow),
+            _as_quadratic_sgd(clock_flow),
+            needs=QUADRATIC_SGD,
+            ranks_at_end=True,
         ),
         Predictor(
             "moment_flow",
             "Terms that mix two frequencies inside a neuron cancel over the neurons (quadratic "
             "activation, SGD).",
-            _final(moment_flow),
-            moment_flow,
+            _final_in_own_time(moment_flow),
+            _as_quadratic_sgd(moment_flow),
+            needs=QUADRATIC_SGD,
+            ranks_at_end=True,
         ),
     )
 }

@@ -23,7 +23,7 @@ class TrainingRule:
     optimizer : {"sgd", "adamw"}
     learning_rate : float
     momentum : float
-        SGD only.
+        SGD only; at least 0 and below 1.
     betas, eps : AdamW only
     weight_decay : float
     train_pairs : integers (n, 2), optional
@@ -34,7 +34,7 @@ class TrainingRule:
     Raises
     ------
     ValueError
-        If p is even or below 3, or the learning rate is not positive.
+        If p is even or below 3, the learning rate is not positive, or momentum not in [0, 1).
 
     Examples
     --------
@@ -57,6 +57,8 @@ class TrainingRule:
         check_modulus(self.p)
         if not 0 < self.learning_rate < np.inf:
             raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
+        if not 0 <= self.momentum < 1:
+            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
 
     @property
     def pairs(self) -> int:
@@ -65,8 +67,11 @@ class TrainingRule:
 
     @property
     def time_per_step(self) -> float:
-        """Gradient-flow time of the summed loss that one SGD step advances: lr / pairs."""
-        return self.learning_rate / self.pairs
+        """Gradient-flow time of the summed loss that one SGD step advances: lr / pairs.
+
+        With momentum, once it is up to speed, 1 / (1 - momentum) times that.
+        """
+        return self.learning_rate / (1 - self.momentum) / self.pairs
 
     def unordered_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Training pairs (u, 2) with x <= y, and how many ordered pairs each stands for.

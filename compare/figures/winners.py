@@ -1,46 +1,274 @@
-"""Pictures of `grokode.compare.winners`."""
+"""Pictures of `grokode.compare.winners` and `grokode.compare.corollary`."""
+
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter
 
-from grokode.compare.figures.style import CHANCE, SEQUENTIAL, THEORY
+from grokode.compare.figures.style import CHANCE, NETWORK, SEQUENTIAL, THEORY
 
-__all__ = ["accuracy_by_rule", "winner_confusion"]
+__all__ = [
+    "accuracy_by_rule",
+    "corollary_curve",
+    "final_magnitude",
+    "leader_agreement",
+    "plain_log",
+    "rung_style",
+    "winner_confusion",
+]
+
+# Of the four-variable flow, theory's own colour; none is the network's blue. Lines are all broken.
+_RUNGS: dict[str, dict[str, Any]] = {
+    "misalignment": {"color": "#5B2C83", "linestyle": ":"},
+    "largest_magnitude": {"color": "#A6761D", "linestyle": ":"},
+    "blowup_time": THEORY,
+    "ticket_flow": THEORY,
+    "neuron_flow": {"color": "#E69F00", "linestyle": "-."},
+    "clock_flow": {"color": "#009E73", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    "moment_flow": {"color": "#CC79A7", "linestyle": (0, (7, 1.5))},
+}
+_OUTSIDE_HATCH = "////"
+
+
+def rung_style(rule: str) -> dict[str, Any]:
+    """Colour and line of a rung, the same in every figure.
+
+    Examples
+    --------
+    >>> rung_style("ticket_flow")["color"]
+    '#D55E00'
+    """
+    return CHANCE if rule == "chance" else _RUNGS.get(rule, THEORY)
+
+
+def plain_log(axis: Axis) -> None:
+    """Label a log axis at powers of ten, as 0.01: powers set as formulas take longest to draw."""
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def accuracy_by_rule(winners: xr.Dataset, ax: Axes) -> Axes:
-    """Fraction of neurons whose winner each rule predicted, with chance beside it."""
-    names = [str(rule).replace("_", " ") for rule in winners.rule.values]
-    bars = ax.barh(names, winners.accuracy, color=THEORY["color"], height=0.6)
-    ax.bar_label(bars, [f"{a:.3f}" for a in winners.accuracy.values], padding=3)
-    ax.axvline(winners.attrs["chance"], **CHANCE)
+    """Fraction of neurons whose winner each rule predicted, with 95% intervals and chance.
+
+    Rules outside their assumption are hatched; one without a number says why.
+
+    Parameters
+    ----------
+    winners : Dataset
+        From `grokode.compare.winners`.
+    ax : Axes
+    """
+    rules = [str(rule) for rule in winners.rule.values if rule != "chance"]
+    shown = winners.sel(rule=rules)
+    rows = np.arange(len(rules))
+    inside = shown.within_assumptions.values
+    bars = ax.barh(
+        rows,
+        shown.accuracy.fillna(0),
+        color=[rung_style(rule)["color"] for rule in rules],
+        hatch=["" if within else _OUTSIDE_HATCH for within in inside],
+        edgecolor="white",
+        height=0.7,
+    )
+    ends = shown.interval.transpose("rule", "bound").values
+    accuracy = shown.accuracy.values
+    ax.hlines(rows, ends[:, 0], ends[:, 1], color="black", linewidth=1.2)
+    for row, (low, high) in enumerate(ends):
+        if np.isfinite(high):
+            ax.plot([low, high], [row, row], "|", color="black", markersize=6)
+        text = f"{accuracy[row]:.3f}" if np.isfinite(high) else _short(shown.failure.values[row])
+        at = high if np.isfinite(high) else 0
+        ax.annotate(text, (at, row), (5, 0), textcoords="offset points", va="center")
+    chance = winners.attrs["chance"]
+    ax.axvline(chance, **CHANCE)
     ax.annotate(
-        f" chance {winners.attrs['chance']:.3f}",
-        (winners.attrs["chance"], 1),
+        f" chance {chance:.3f}",
+        (chance, 1),
         xycoords=("data", "axes fraction"),
         va="bottom",
         color=CHANCE["color"],
     )
-    ax.set(xlim=(0, 1.12), xlabel="winners predicted (fraction of neurons)")
+    ax.set(xlim=(0, 1.15), xlabel="winners of the network that theory names\n(fraction of neurons)")
+    ax.set_yticks(rows, [rule.replace("_", " ") for rule in rules])
     ax.invert_yaxis()
+    if not inside.all() and bars:
+        mark = Patch(facecolor="0.6", edgecolor="white", hatch=_OUTSIDE_HATCH)
+        ax.legend(
+            [mark],
+            ["outside its assumption"],
+            loc="lower right",
+            bbox_to_anchor=(1, 1),
+            borderaxespad=0,
+            fontsize="small",
+            frameon=False,
+        )
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 
+def leader_agreement(winners: xr.Dataset, ax: Axes) -> Axes:
+    """Fraction of neurons whose current leading frequency each rung has right, over steps.
+
+    Put `grokode.compare.figures.loss_curve` beneath, on the same steps.
+
+    Parameters
+    ----------
+    winners : Dataset
+        From `grokode.compare.winners`; rules that rank only are left out.
+    ax : Axes
+    """
+    for rule in winners.rule.values:
+        curve = winners.leader_agreement.sel(rule=rule)
+        if rule == "chance":
+            ax.axhline(float(curve[0]), **CHANCE, label="chance")
+        elif curve.notnull().any():
+            label = f"theory, {str(rule).replace('_', ' ')}"
+            if not winners.within_assumptions.sel(rule=rule):
+                label += " (outside its assumption)"
+            ax.plot(winners.step, curve, **rung_style(str(rule)), label=label)
+    ax.set(xlabel="step", ylabel="leader as in the network\n(fraction of neurons)", ylim=(0, 1.05))
+    ax.legend(fontsize="small", loc="lower left")
+    return ax
+
+
+def final_magnitude(winners: xr.Dataset, rule: str, ax: Axes) -> Axes:
+    """Predicted final beta of each neuron's predicted winner against that of the observed one.
+
+    Parameters
+    ----------
+    winners : Dataset
+        From `grokode.compare.winners`.
+    rule : str
+        One that predicts magnitudes, not ranks only.
+    ax : Axes
+
+    Raises
+    ------
+    ValueError
+        If the rule predicts no magnitude.
+    """
+    row = winners.sel(rule=rule)
+    known = row.predicted_magnitude > 0
+    if not known.any():
+        some = winners.rule[(winners.predicted_magnitude > 0).any("neuron")].values.tolist()
+        raise ValueError(f"rule must predict magnitudes, as {', '.join(some)}; got {rule!r}")
+    right = row.predicted == row.observed
+    for chosen, marker, color, text in (
+        (right, "o", rung_style(rule)["color"], "right winner"),
+        (~right, "x", "black", "wrong winner"),
+    ):
+        shown = row.sel(neuron=known & chosen)
+        ax.plot(
+            shown.observed_magnitude,
+            shown.predicted_magnitude,
+            marker,
+            color=color,
+            markersize=4,
+            alpha=0.6,
+            label=f"{text} ({shown.sizes['neuron']} neurons)",
+        )
+    values = xr.concat([row.observed_magnitude, row.predicted_magnitude], "side").where(known)
+    ends = [float(values.min()) / 1.2, float(values.max()) * 1.2]
+    ax.plot(ends, ends, color="0.5", linewidth=0.8, label="theory = network")
+    if ends[1] > 10 * ends[0]:
+        ax.set(xscale="log", yscale="log")
+        plain_log(ax.xaxis)
+        plain_log(ax.yaxis)
+    ax.set(
+        title=_title(row),
+        xlabel=r"network: final $\beta$ of the winner",
+        ylabel=r"theory: final $\beta$ of its winner",
+        aspect="equal",
+    )
+    ax.legend(fontsize="small")
+    return ax
+
+
 def winner_confusion(winners: xr.Dataset, rule: str, ax: Axes) -> Axes:
-    """Predicted against observed winning frequency; neurons on the diagonal are right."""
+    """Predicted against observed winning frequency; neurons on the diagonal are right.
+
+    A rule that names no winner, as chance, leaves the picture empty and says so.
+
+    Parameters
+    ----------
+    winners : Dataset
+        From `grokode.compare.winners`.
+    rule : str
+    ax : Axes
+    """
     K = (winners.attrs["p"] - 1) // 2
+    row = winners.sel(rule=rule)
+    named = row.sel(neuron=row.predicted > 0)
     counts = np.zeros((K, K), dtype=int)
-    np.add.at(counts, (winners.predicted.sel(rule=rule) - 1, winners.observed - 1), 1)
+    np.add.at(counts, (named.predicted.values - 1, named.observed.values - 1), 1)
     edges = np.arange(K + 1) + 0.5
     # Rasterized: viewers of SVG draw hairlines between the cells of a mesh.
     mesh = ax.pcolormesh(edges, edges, counts, cmap=SEQUENTIAL, rasterized=True)
     ax.figure.colorbar(mesh, ax=ax, label="neurons")
+    if not named.sizes["neuron"]:
+        ax.text(0.5, 0.5, "names no winner", transform=ax.transAxes, ha="center", color="white")
     ax.set(
-        title=f"{rule.replace('_', ' ')} rule",
-        xlabel="observed winner (frequency)",
-        ylabel="predicted winner (frequency)",
+        title=_title(row),
+        xlabel="network: observed winner (frequency)",
+        ylabel="theory: predicted winner (frequency)",
         aspect="equal",
     )
     return ax
+
+
+def corollary_curve(corollary: xr.Dataset, ax: Axes, networks: xr.Dataset | None = None) -> Axes:
+    """How often each simple rule names the winner, over the spread of initial magnitudes.
+
+    Parameters
+    ----------
+    corollary : Dataset
+        From `grokode.compare.corollary.corollary`.
+    ax : Axes
+    networks : Dataset, optional
+        From `grokode.compare.corollary.corollary_of_runs`.
+    """
+    for rule in corollary.rule.values:
+        row, color = corollary.sel(rule=rule), rung_style(str(rule))["color"]
+        low, high = (row.interval.sel(bound=bound) for bound in ("low", "high"))
+        label = f"theory: {str(rule).replace('_', ' ')} against blow-up time"
+        ax.fill_between(row.spread, low, high, color=color, alpha=0.25, linewidth=0)
+        ax.plot(row.spread, row.accuracy, ".--", color=color, label=label)
+    if networks is not None:
+        for rule, marker in zip(networks.rule.values, "osv^D", strict=False):
+            row = networks.sel(rule=rule)
+            ends = row.interval.transpose("bound", "spread") - row.accuracy
+            label = f"network: its winner against {str(rule).replace('_', ' ')}"
+            style = NETWORK | {"linestyle": "none", "capsize": 3, "label": label}
+            ax.errorbar(row.spread, row.accuracy, yerr=abs(ends), fmt=marker, **style)
+    gaussian = corollary.attrs["gaussian_spread"]
+    ax.axvline(gaussian, color="0.5", linewidth=0.8)
+    ax.annotate(
+        "as Gaussian weights",
+        (gaussian, 1),
+        xycoords=("data", "axes fraction"),
+        va="bottom",
+        ha="center",
+        color="0.5",
+    )
+    ax.axhline(corollary.attrs["chance"], **CHANCE, label="chance")
+    ax.set(
+        xlabel="spread of the initial magnitudes\n(standard deviation of their logarithm)",
+        ylabel="winners named (fraction of neurons)",
+        ylim=(0, 1.03),
+    )
+    # Curves and points fill the picture.
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)
+    return ax
+
+
+def _title(row: xr.Dataset) -> str:
+    name = str(row.rule.item()).replace("_", " ")
+    return name if row.within_assumptions else f"{name} (outside its assumption)"
+
+
+def _short(reason: str, length: int = 60) -> str:
+    return reason if len(reason) <= length else reason[: length - 1] + "…"

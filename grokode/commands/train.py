@@ -43,7 +43,7 @@ def demo(
     if theory does not hold on the plateau of the loss.
     """
     refuse_existing(out)
-    from grokode.commands.analyse import logits_json, winners_json
+    from grokode.commands.analyse import logits_json
     from grokode.compare import (
         PLATEAU_CLAIM,
         compare_run,
@@ -52,6 +52,7 @@ def demo(
         winners_table,
         write_report,
     )
+    from grokode.compare.winners import winners_json
     from grokode.nets import TrainingConfig
     from grokode.nets import train as train_network
 

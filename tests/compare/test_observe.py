@@ -21,14 +21,21 @@ CONFIG = nets.TrainingConfig(
 
 
 def test_the_summed_loss_is_the_mean_with_a_larger_rate(tmp_path):
-    mean = nets.train(CONFIG, tmp_path / "mean")
+    config = dataclasses.replace(CONFIG, weight_decay=0.01)
+    mean = nets.train(config, tmp_path / "mean")
     pairs = len(mean.train_pairs)
-    config = dataclasses.replace(CONFIG, loss="sum", learning_rate=CONFIG.learning_rate / pairs)
-    summed = nets.train(config, tmp_path / "sum")
+    of_sum = dataclasses.replace(
+        config,
+        loss="sum",
+        learning_rate=config.learning_rate / pairs,
+        weight_decay=config.weight_decay * pairs,
+    )
+    summed = nets.train(of_sum, tmp_path / "sum")
     # The same trainings but for the order of a product.
     np.testing.assert_allclose(summed.weights.theta, mean.weights.theta, rtol=1e-10)
     rules = training_rule(summed), training_rule(mean)
     assert rules[0].time_per_step == pytest.approx(rules[1].time_per_step, rel=1e-14)
+    assert rules[0].weight_decay == pytest.approx(rules[1].weight_decay, rel=1e-14)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,322 @@
+"""Pictures of `grokode.compare.stages`, like Figures 14 to 17 of arXiv:2602.16849."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
+
+from grokode.compare.figures.style import CHANCE, DIVERGING, NETWORK, SEQUENTIAL, THEORY
+from grokode.compare.split import GROUPS, KINDS
+from grokode.compare.stages import STAGES, Stages
+
+__all__ = [
+    "accuracy_curves",
+    "accuracy_grid",
+    "common_to_rare",
+    "coupling_map",
+    "force_balance",
+    "loss_curves",
+    "lottery_agreement",
+    "misalignment_curve",
+    "non_feature_decay",
+    "shade_stages",
+    "sparsity_and_norm",
+    "weight_heatmap",
+]
+
+# Okabe and Ito, none of them that of theory or network.
+_GREEN, _PURPLE, _SKY = "#009E73", "#CC79A7", "#56B4E9"
+_STAGE_SHADES = dict(zip(STAGES, ("#F0E442", "#E69F00", "#999999"), strict=True))
+_KIND_COLOURS = dict(zip(KINDS, (NETWORK["color"], _GREEN, _PURPLE), strict=True))
+_GROUP_STYLES = dict(zip(GROUPS, ("-", "--", ":"), strict=True))
+
+
+def shade_stages(found: Stages, ax: Axes) -> Axes:
+    """Background of an axis over steps: one shade to a stage, named at the top.
+
+    A boundary that was not found is not drawn; the stage before it goes on to the end.
+    """
+    steps = found.series.step.values
+    starts = {STAGES[0]: int(steps[0])} | {
+        name: at.step
+        for name, at in zip(STAGES[1:], (found.memorised, found.generalised), strict=True)
+        if at.step is not None
+    }
+    edges = [*starts.values(), int(steps[-1])]
+    for name, left, right in zip(starts, edges[:-1], edges[1:], strict=True):
+        if right <= left:
+            continue
+        ax.axvspan(left, right, color=_STAGE_SHADES[name], alpha=0.18, lw=0, zorder=0)
+        ax.axvline(right, color="0.4", lw=0.6, zorder=0)
+        wide = right - left > 0.2 * (steps[-1] - steps[0])
+        ax.annotate(
+            name,
+            ((left + right) / 2, 1.01),
+            xycoords=("data", "axes fraction"),
+            ha="center" if wide else "left",
+            va="bottom",
+            fontsize="x-small",
+            rotation=0 if wide else 30,
+            rotation_mode="anchor",
+        )
+    ax.set(xlabel="optimiser steps", xlim=(steps[0], max(steps[-1], steps[0] + 1)))
+    return ax
+
+
+def loss_curves(found: Stages, ax: Axes) -> Axes:
+    """Training and test loss over steps, logarithmic (He, Figure 14a)."""
+    series = found.measured
+    ax.plot(series.step, series.train_loss, **NETWORK, label="network, training pairs")
+    if series.test_loss.notnull().any():
+        ax.plot(series.step, series.test_loss, color=_PURPLE, label="network, test pairs")
+    chance = np.log(series.attrs["p"])
+    ax.axhline(chance, **CHANCE, label=f"uniform guess, log p = {chance:.2f}")
+    ax.set_ylabel("mean cross-entropy (nats)")
+    return _finished(found, ax, log=True)
+
+
+def accuracy_curves(found: Stages, ax: Axes) -> Axes:
+    """Accuracy over steps by kind of pair, with what comes free of the symmetry (Figure 14b)."""
+    series = found.measured
+    for kind in KINDS:
+        values = series.accuracy.sel(kind=kind)
+        if values.notnull().any():
+            ax.plot(series.step, values, color=_KIND_COLOURS[kind], label=f"network, {kind} pairs")
+    if series.test_accuracy.notnull().any():
+        ax.plot(series.step, series.test_accuracy, color="k", lw=1, label="network, test pairs")
+        free = found.free_accuracy["mirrored"]
+        ax.axhline(free, **THEORY, label=f"mirrored test pairs alone, {free:.3f}")
+    ax.set(ylabel="accuracy", ylim=(-0.02, 1.02))
+    return _finished(found, ax)
+
+
+def misalignment_curve(found: Stages, ax: Axes) -> Axes:
+    """Mean |sin D| of every neuron's leading frequency over steps (Figure 14c)."""
+    series = found.measured
+    ax.plot(series.step, series.sin_misalignment, **NETWORK, label="network")
+    ax.axhline(2 / np.pi, **CHANCE, label="random phases, 2/π")
+    ax.set(ylabel="mean |sin D| of the leading frequency", ylim=(0, 0.7))
+    return _finished(found, ax)
+
+
+def sparsity_and_norm(found: Stages, ax: Axes) -> Axes:
+    """Inverse participation ratio, and weight norm on an axis of its own (Figure 14d)."""
+    series = found.measured
+    ax.plot(series.step, series.ipr_in, **NETWORK, label="network, input waves")
+    ax.plot(series.step, series.ipr_out, color=NETWORK["color"], ls="-.", label="output waves")
+    ax.set(ylabel="inverse participation ratio", ylim=(0, 1.02))
+    norms = ax.twinx()
+    norms.plot(series.step, series.weight_norm, color=_GREEN, label="weight norm (right)")
+    norms.set_ylabel("norm of all weights", color=_GREEN)
+    norms.set_ylim(bottom=0)
+    lines = [*ax.get_lines(), *norms.get_lines()]
+    ax.legend(lines, [str(line.get_label()) for line in lines], fontsize="x-small", loc="center")
+    return shade_stages(found, ax)
+
+
+def force_balance(found: Stages, ax: Axes) -> Axes:
+    """Size of the loss's force, as gradient and as applied, against that of decay."""
+    series = found.measured
+    ax.plot(series.step, series.gradient_norm, **NETWORK, label="|loss gradient|")
+    ax.plot(series.step, series.push_norm, color=_SKY, label="|force of the loss, as applied|")
+    if (series.decay_norm > 0).any():
+        ax.plot(series.step, series.decay_norm, color=_GREEN, label="|decay · weights|")
+    ax.set_ylabel("norm over all weights")
+    return _finished(found, ax, log=True)
+
+
+def accuracy_grid(found: Stages, step: int, ax: Axes) -> Axes:
+    """Which pairs are answered rightly at one checkpoint, by kind of pair (Figure 15).
+
+    Full colour is right, pale is wrong. The legend is below the axes.
+
+    Parameters
+    ----------
+    found : Stages
+    step : int
+        A checkpoint, such as one of `grokode.compare.stages.milestones`.
+    ax : Axes
+    """
+    here = found.series.sel(step=step)
+    code = sum(
+        (2 * row + here.correct) * (found.pairs.kind == kind) for row, kind in enumerate(KINDS)
+    )
+    shades = [
+        colour for kind in KINDS for colour in (_pale(_KIND_COLOURS[kind]), _KIND_COLOURS[kind])
+    ]
+    # Rasterized: viewers of SVG draw hairlines between the cells of a mesh.
+    ax.pcolormesh(
+        found.pairs.y,
+        found.pairs.x,
+        code,
+        cmap=ListedColormap(shades),
+        vmin=-0.5,
+        vmax=len(shades) - 0.5,
+        rasterized=True,
+    )
+    patches = [
+        Patch(color=_KIND_COLOURS[kind], label=f"{kind}, {float(right):.0%} right")
+        for kind, right in zip(KINDS, here.accuracy.values, strict=True)
+        if np.isfinite(right)
+    ]
+    ax.legend(
+        handles=patches,
+        fontsize="x-small",
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.12),
+        ncols=3,
+    )
+    ax.set(title=f"step {step}", xlabel="y", ylabel="x", aspect="equal")
+    return ax
+
+
+def common_to_rare(found: Stages, ax: Axes) -> Axes:
+    """Accuracy on the training pairs while memorising, common, rare and diagonal (Figure 16)."""
+    series = found.measured
+    end = found.memorised.step
+    if end is not None:
+        series = series.sel(step=series.step <= max(1.3 * end, 1))
+    for group in GROUPS:
+        values = series.group_accuracy.sel(group=group)
+        if values.notnull().any():
+            count = int((found.pairs.group == group).sum())
+            style = {"color": NETWORK["color"], "ls": _GROUP_STYLES[group], "marker": ".", "ms": 4}
+            ax.plot(series.step, values, **style, label=f"network, {group} ({count} pairs)")
+    guess = 1 / series.attrs["p"]
+    ax.axhline(guess, **CHANCE, label=f"guess, 1/p = {guess:.3f}")
+    if end is not None:
+        ax.axvline(end, color="0.4", lw=0.8)
+        ax.annotate(" memorised", (end, 0.6), fontsize="x-small", rotation=90, ha="left")
+    ax.set(xlabel="optimiser steps", ylabel="accuracy on training pairs", ylim=(-0.02, 1.02))
+    ax.legend(fontsize="x-small", loc="lower right")
+    return ax
+
+
+def weight_heatmap(maps: xr.Dataset, layer: str, step: int, ax: Axes, neurons: int = 40) -> Axes:
+    """Fourier coefficients of one layer at one checkpoint (Figure 17).
+
+    Parameters
+    ----------
+    maps : Dataset
+        From `grokode.compare.stages.heatmaps`.
+    layer : {"theta", "xi"}
+    step : int
+        One of its steps.
+    ax : Axes
+    neurons : int
+        At most this many are drawn, evenly spread over all of them, which are sorted by winner.
+    """
+    rows = np.unique(np.linspace(0, maps.sizes["neuron"] - 1, neurons).astype(int))
+    here = maps[layer].sel(step=step).isel(neuron=rows)
+    limit = float(abs(here).max()) or 1.0
+    components = maps.component.values
+    mesh = ax.pcolormesh(
+        np.arange(len(components)),
+        np.arange(len(rows)),
+        here,
+        cmap=DIVERGING,
+        vmin=-limit,
+        vmax=limit,
+        rasterized=True,
+    )
+    ax.figure.colorbar(mesh, ax=ax, label="coefficient (orthonormal)")
+    every = max(1, len(components) // 24)
+    ax.set_xticks(np.arange(len(components))[::every], components[::every], rotation=90)
+    ax.tick_params(labelsize="x-small")
+    name = str(maps.milestone.sel(step=step).item())
+    ax.set(
+        title=f"{layer}, step {step} ({name})",
+        xlabel="Fourier component",
+        ylabel="neuron, sorted by winner",
+    )
+    ax.invert_yaxis()
+    return ax
+
+
+def non_feature_decay(found: Stages, fits: xr.Dataset, ax: Axes) -> Axes:
+    """Size of the frequencies that did not win, over what decay alone would leave of them.
+
+    Parameters
+    ----------
+    found : Stages
+    fits : Dataset
+        From `grokode.compare.perturbed.non_feature_decay` of it.
+    ax : Axes
+    """
+    series = found.measured
+    ax.plot(series.step, series.rest_in, **NETWORK, label="network, input waves")
+    ax.plot(series.step, series.rest_out, color=NETWORK["color"], ls="-.", label="output waves")
+    start = found.checkpoint(found.memorised.step)
+    rate = fits.attrs["predicted"]
+    if start is not None and rate > 0:
+        after = series.step[series.step >= start]
+        left = float(series.rest_in.sel(step=start)) * np.exp(-rate * (after - start))
+        shown = left > float(series.rest_in.min()) / 100
+        ax.plot(after[shown], left[shown], **THEORY, label="theory, exp(-rate · decay · steps)")
+    ratios = fits.ratio.sel(window="after memorisation").values
+    title = f"observed / predicted rate: {ratios[0]:.3f} in, {ratios[1]:.3f} out"
+    ax.set_ylabel("size of the frequencies that did not win")
+    return _finished(found, ax, log=True, title=title if np.isfinite(ratios).all() else "")
+
+
+def lottery_agreement(found: Stages, lottery: xr.Dataset, ax: Axes) -> Axes:
+    """Neurons whose leading frequency theory predicts, with the training mask and without.
+
+    Parameters
+    ----------
+    found : Stages
+    lottery : Dataset
+        From `grokode.compare.perturbed.perturbed_lottery`.
+    ax : Axes
+    """
+    if lottery.attrs["reason"]:
+        ax.text(0.5, 0.5, lottery.attrs["reason"], ha="center", wrap=True, transform=ax.transAxes)
+        return ax
+    for variant, style in zip(lottery.variant.values, ("--", ":"), strict=True):
+        here = lottery.sel(variant=variant)
+        label = f"neuron flow on {variant}: {float(here.winners):.3f} of the winners"
+        ax.plot(here.step, here.agreement, color=THEORY["color"], ls=style, label=label)
+    chance = lottery.attrs["chance"]
+    ax.axhline(chance, **CHANCE, label=f"chance, {chance:.3f}")
+    ax.set(ylabel="same leading frequency (fraction of neurons)", ylim=(0, 1.02))
+    return _finished(found, ax)
+
+
+def coupling_map(couplings: xr.Dataset, ax: Axes) -> Axes:
+    """Force at every other frequency over the own, off the diagonal of the masked Gram matrix.
+
+    Parameters
+    ----------
+    couplings : Dataset
+        From `grokode.compare.split.broken_orthogonality`.
+    ax : Axes
+    """
+    off_diagonal = couplings.coupling.where(couplings.frequency != couplings.onto)
+    mesh = ax.pcolormesh(
+        couplings.onto, couplings.frequency, off_diagonal, cmap=SEQUENTIAL, vmin=0, rasterized=True
+    )
+    ax.figure.colorbar(mesh, ax=ax, label="force at it over force at the own")
+    ax.set(
+        title=f"{couplings.attrs['pairs']} of {couplings.attrs['p'] ** 2} pairs",
+        xlabel="other frequency",
+        ylabel="neuron's frequency",
+        aspect="equal",
+    )
+    return ax
+
+
+def _finished(found: Stages, ax: Axes, *, log: bool = False, title: str = "") -> Axes:
+    """Legend, stages and, if there is anything to draw on one, a logarithmic axis."""
+    if log and any((np.asarray(line.get_ydata()) > 0).any() for line in ax.get_lines()):
+        ax.set_yscale("log")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(fontsize="x-small", title=title, title_fontsize="x-small")
+    if not found.measured.sizes["step"]:
+        ax.text(0.5, 0.5, "no checkpoint has finite weights", ha="center", transform=ax.transAxes)
+    return shade_stages(found, ax)
+
+
+def _pale(colour: str) -> tuple[float, float, float]:
+    rgb = tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return tuple(0.8 + 0.2 * part for part in rgb)  # type: ignore[return-value]

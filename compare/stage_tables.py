@@ -1,0 +1,235 @@
+"""Stages of a training as rows of text and as plain numbers.
+
+The rows are those of `grokode.compare.tables`: header first, for the terminal and for the page.
+Where a number cannot be had, its place holds the reason.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from grokode.compare.perturbed import non_feature_decay
+from grokode.compare.progress import SERIES
+from grokode.compare.split import GROUPS, KINDS, broken_orthogonality
+from grokode.compare.stages import STAGES, Boundary, Stages, per_stage
+
+__all__ = ["boundaries_table", "grokking_json", "stages_table"]
+
+Rows = list[list[str]]
+
+# Quantities of the table, in its order, and how they are written there.
+_TABLE = {
+    "train_loss": "training loss (nats)",
+    "test_loss": "test loss (nats)",
+    "train_accuracy": "training accuracy",
+    "test_accuracy": "test accuracy",
+    "sin_misalignment": "mean |sin D|",
+    "ipr_in": "inverse participation ratio, input",
+    "ipr_out": "inverse participation ratio, output",
+    "weight_norm": "weight norm",
+    "gradient_norm": "loss gradient",
+    "push_norm": "force of the loss, as applied",
+    "decay_norm": "force of decay",
+    "force_cosine": "cosine of gradient and decay",
+    "push_cosine": "cosine of applied force and decay",
+}
+
+
+def grokking_json(found: Stages, lottery: xr.Dataset) -> dict[str, Any]:
+    """Everything about the stages as plain values.
+
+    Parameters
+    ----------
+    found : Stages
+        From `grokode.compare.stages.stages`.
+    lottery : Dataset
+        From `grokode.compare.perturbed.perturbed_lottery`.
+
+    Returns
+    -------
+    dict
+        ``p``, ``checkpoints``, ``skipped`` (steps); ``memorised`` and ``generalised``: ``step`` (or
+        None), ``reason``, ``definition``, ``lapses``; ``pairs``: how many of each kind and group;
+        ``free_accuracy``: ``mirrored``, ``with_guesses``, ``random_split`` and test accuracy
+        ``at_memorisation``; ``stages``: by name ``start``, ``end``, ``checkpoints`` and, as
+        ``mean`` and at the ``end``, every series, ``accuracy`` by kind and ``group_accuracy`` by
+        group, or the ``reason`` why a stage has no checkpoints;
+        ``non_feature_decay``, ``orthogonality`` and ``lottery``.
+    """
+    p = found.pairs.attrs["p"]
+    kinds, groups = found.pairs.kind.values, found.pairs.group.values
+    return {
+        "p": p,
+        "checkpoints": found.series.sizes["step"],
+        "skipped": found.series.attrs["skipped"],
+        "memorised": asdict(found.memorised),
+        "generalised": asdict(found.generalised),
+        "pairs": {name: int((kinds == name).sum()) for name in KINDS}
+        | {name: int((groups == name).sum()) for name in GROUPS},
+        "free_accuracy": _free_accuracy(found),
+        "stages": _stages(found),
+        "non_feature_decay": _decay(found),
+        "orthogonality": _orthogonality(p, kinds),
+        "lottery": _lottery(lottery),
+    }
+
+
+def boundaries_table(found: Stages) -> Rows:
+    """Where the stages end, and the accuracy that comes free with the mirrored pairs.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from grokode.compare.stages import stages
+    >>> from grokode.nets import TrainingConfig, train
+    >>> config = TrainingConfig(p=5, neurons=8, steps=20, checkpoint_every=10, log_every=10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = stages(train(config, f"{folder}/run"))
+    >>> boundaries_table(found)[2]
+    ['generalised', 'not found', 'the run has no test pairs']
+    """
+    rows = [["boundary", "step", "definition, or why there is none"]]
+    for name, at in (("memorised", found.memorised), ("generalised", found.generalised)):
+        rows.append([name, _step(at), at.reason or at.definition])
+    texts = {
+        "mirrored": "test pairs known from their mirror image",
+        "with_guesses": "the same, others guessed",
+        "random_split": "the same on average over random splits",
+        "at_memorisation": "the network's test accuracy at memorisation",
+    }
+    for name, value in _free_accuracy(found).items():
+        number, reason = (f"{value:.4f}", "") if isinstance(value, float) else ("-", f": {value}")
+        rows.append(["free test accuracy", number, texts[name] + reason])
+    return rows
+
+
+def stages_table(found: Stages) -> Rows:
+    """Means over each stage, a row to a quantity."""
+    summary = per_stage(found)
+    rows = [["mean over the stage", *STAGES]]
+    spans = zip(summary.start.values, summary.end.values, strict=True)
+    rows.append(["steps", *(f"{a} to {b}" if a >= 0 else "-" for a, b in spans)])
+    rows.append(["checkpoints", *(str(count) for count in summary.checkpoints.values)])
+    means = summary.sel(summary="mean")
+    rows += [[text, *_texts(means[name])] for name, text in _TABLE.items()]
+    rows += [[f"accuracy, {kind} pairs", *_texts(means.accuracy.sel(kind=kind))] for kind in KINDS]
+    rows += [
+        [f"accuracy, {group} training pairs", *_texts(means.group_accuracy.sel(group=group))]
+        for group in GROUPS
+    ]
+    return rows
+
+
+def _free_accuracy(found: Stages) -> dict[str, float | str]:
+    reason = "" if found.free_accuracy["mirrored"] >= 0 else "the run has no test pairs"
+    step = found.checkpoint(found.memorised.step)
+    at: float | str = reason or found.memorised.reason or "no checkpoint after memorisation"
+    if step is not None:
+        at = _number(found.series.test_accuracy.sel(step=step), reason)
+    return {name: reason or value for name, value in found.free_accuracy.items()} | {
+        "at_memorisation": at
+    }
+
+
+def _stages(found: Stages) -> dict[str, Any]:
+    summary = per_stage(found)
+    result: dict[str, Any] = {}
+    for name in STAGES:
+        here = summary.sel(stage=name)
+        if not int(here.checkpoints):
+            result[name] = {"checkpoints": 0, "reason": _why_empty(found, name)}
+            continue
+        span = {key: int(here[key]) for key in ("start", "end", "checkpoints")}
+        result[name] = span | {kind: _numbers(here.sel(summary=kind)) for kind in ("mean", "end")}
+    return result
+
+
+def _numbers(here: xr.Dataset) -> dict[str, Any]:
+    """Every series of one stage, as its mean or its end."""
+    return {name: _number(here[name], _why_nan(name)) for name in SERIES} | {
+        name: {
+            str(part): _number(here[name].sel({dim: part}), f"there are no {part} pairs")
+            for part in here[dim].values
+        }
+        for name, dim in (("accuracy", "kind"), ("group_accuracy", "group"))
+    }
+
+
+def _decay(found: Stages) -> dict[str, Any]:
+    fits = non_feature_decay(found)
+    predicted = fits.attrs["predicted"]
+    result: dict[str, Any] = {"predicted_rate": predicted}
+    for window in fits.window.values:
+        here = fits.sel(window=window)
+        reason = str(here.reason.item())
+        result[str(window)] = {"checkpoints": int(here.checkpoints)} | {
+            str(layer): reason
+            or {
+                "rate": float(one.rate),
+                "interval": [float(bound) for bound in one.interval],
+                "ratio": _number(one.ratio, "there is no decay to compare with"),
+                "ratio_interval": [
+                    _number(bound, "there is no decay to compare with")
+                    for bound in one.ratio_interval
+                ],
+                "r2": _number(one.r2, "the size is constant"),
+            }
+            for layer in here.layer.values
+            for one in [here.sel(layer=layer)]
+        }
+    return result
+
+
+def _orthogonality(p: int, kinds: np.ndarray) -> dict[str, Any]:
+    couplings = broken_orthogonality(p, np.argwhere(kinds == KINDS[0]))
+    off_diagonal = couplings.coupling.where(couplings.frequency != couplings.onto)
+    return {
+        "character_mass": float(couplings.character_mass),
+        "mass_mean": float(couplings.mass.mean()),
+        "mass_max": float(couplings.mass.max()),
+        # At p = 3 there is one frequency and nothing to couple to.
+        "coupling_max": _number(off_diagonal.max(), "there is one frequency only"),
+        "coupling": couplings.coupling.values.tolist(),
+    }
+
+
+def _lottery(lottery: xr.Dataset) -> dict[str, Any]:
+    result: dict[str, Any] = {"chance": lottery.attrs["chance"]}
+    reason = lottery.attrs["reason"]
+    if reason:
+        return result | {"reason": reason}
+    for variant in lottery.variant.values:
+        here = lottery.sel(variant=variant)
+        result[str(variant)] = {
+            "winners": float(here.winners),
+            "interval": [float(bound) for bound in here.interval],
+            "stopped": int(here.stopped),
+        }
+    return result
+
+
+def _why_empty(found: Stages, stage: str) -> str:
+    at = {"memorised": found.memorised, "generalised": found.generalised}.get(stage)
+    return at.reason if at is not None and at.reason else "no checkpoint in this stage"
+
+
+def _why_nan(quantity: str) -> str:
+    if quantity.startswith("test"):
+        return "the run has no test pairs"
+    if quantity.startswith("push"):
+        return "there is no checkpoint before"
+    return "not defined for weights of zero"
+
+
+def _texts(values: xr.DataArray) -> list[str]:
+    return ["-" if np.isnan(value) else f"{value:.4g}" for value in values.values]
+
+
+def _step(at: Boundary) -> str:
+    return "not found" if at.step is None else str(at.step)
+
+
+def _number(value: xr.DataArray, reason: str) -> float | str:
+    return float(value) if np.isfinite(value) else reason

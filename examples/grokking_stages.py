@@ -1,0 +1,97 @@
+"""What happens in the stages of grokking? Train on part of the pairs with decay, and look at each.
+
+The first row is about the progress of training, the second about memorising, the next two about the
+weights, and the last about what theory says: forces, decay, and the lottery with pairs missing.
+
+Run it: python examples/grokking_stages.py --out stages.png (a few minutes on one core)
+        python examples/grokking_stages.py --run RUN --out stages.png (a run that is there already)
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from grokode import nets
+from grokode.compare.figures import stages as draw
+from grokode.compare.perturbed import non_feature_decay, perturbed_lottery
+from grokode.compare.split import broken_orthogonality
+from grokode.compare.stage_tables import boundaries_table, stages_table
+from grokode.compare.stages import Stages, heatmaps, stages
+
+
+def memorising_steps(found: Stages) -> list[int]:
+    """Checkpoints at the start, halfway to and at the end of memorising, or of the run."""
+    steps = found.measured.step.values
+    end = found.checkpoint(found.memorised.step) or int(steps[-1])
+    return [int(steps[abs(steps - part * end).argmin()]) for part in (0, 0.5, 1)]
+
+
+def draw_all(run: nets.Run, found: Stages, out: Path) -> None:
+    """Every figure of the stages on one page."""
+    figure = plt.figure(figsize=(21, 24), layout="constrained")
+    progress, memorising, *weights, theory = figure.subfigures(5, 1)
+    axes = progress.subplots(1, 4)
+    draw.loss_curves(found, axes[0])
+    draw.accuracy_curves(found, axes[1])
+    draw.misalignment_curve(found, axes[2])
+    draw.sparsity_and_norm(found, axes[3])
+    axes = memorising.subplots(1, 4)
+    for ax, step in zip(axes, memorising_steps(found), strict=False):
+        draw.accuracy_grid(found, step, ax)
+    draw.common_to_rare(found, axes[3])
+    maps = heatmaps(run, found)
+    for row, layer in zip(weights, ("theta", "xi"), strict=True):
+        axes = row.subplots(1, maps.sizes["step"], squeeze=False)[0]
+        for ax, step in zip(axes, maps.step.values, strict=True):
+            draw.weight_heatmap(maps, layer, int(step), ax)
+    axes = theory.subplots(1, 4)
+    draw.force_balance(found, axes[0])
+    draw.non_feature_decay(found, non_feature_decay(found), axes[1])
+    draw.lottery_agreement(found, perturbed_lottery(run, found), axes[2])
+    draw.coupling_map(broken_orthogonality(run.config.p, run.train_pairs), axes[3])
+    figure.savefig(out, dpi=100, bbox_inches="tight")
+    plt.close(figure)
+
+
+def main(
+    out: Path,
+    run: Path | None = None,
+    p: int = 23,
+    neurons: int = 512,
+    steps: int = 20_000,
+) -> None:
+    """Train, unless a run is given, and write the figure.
+
+    Parameters
+    ----------
+    out : Path
+        Figure file.
+    run : Path, optional
+        Directory of a run; one is trained for the occasion if not given.
+    p, neurons, steps : int
+        Modulus, width and optimiser steps of that.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        if run is None:
+            every = max(1, steps // 100)
+            settings = {"checkpoint_every": every, "log_every": every}
+            config = nets.preset("he2026/grokking", p, neurons=neurons, steps=steps, **settings)
+            opened = nets.train(config, Path(folder) / "run")
+        else:
+            opened = nets.open_run(run)
+        found = stages(opened)
+        for row in [*boundaries_table(found), *stages_table(found)]:
+            print(" | ".join(row))
+        draw_all(opened, found, out)
+    print(f"wrote {out}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("stages.png"))
+    parser.add_argument("--run", type=Path)
+    parser.add_argument("--steps", type=int, default=20_000)
+    given = parser.parse_args()
+    main(given.out, given.run, steps=given.steps)

@@ -1,0 +1,135 @@
+"""The report: one page that opens offline, for runs that went well and runs that did not."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from grokode import nets
+from grokode.compare.claims import Claim
+from grokode.compare.run_report import PARTS, report
+from grokode.nets.writer import RunWriter
+from tests.checkpoints import write_checkpoints
+
+CONFIG = nets.TrainingConfig(
+    p=7, neurons=12, dtype="float64", steps=60, checkpoint_every=20, log_every=10, scale=0.1
+)
+
+
+@pytest.fixture(scope="module")
+def page(small_run, tmp_path_factory):
+    """The page of a run that learned."""
+    done = []
+    out = report([small_run], tmp_path_factory.mktemp("page") / "report.html", done.append)
+    assert done == list(PARTS)
+    return out
+
+
+def test_the_page_needs_nothing_but_itself(page):
+    text = page.read_text()
+    # Names of XML namespaces are not fetched, and pictures lie inside as data.
+    outward = re.sub(r'xmlns(:\w+)?="[^"]+"|<!DOCTYPE[^>]+>', "", text)
+    assert not re.search(r'(src|href)="(?!#|data:)[^"]*"|url\((?!#)|@import|<script', outward)
+    assert text.count("<svg") >= 10
+    for words in ("Which claims hold", "Proposition 1", "Observations 1 to 4", "holds"):
+        assert words in text
+
+
+def test_every_claim_has_its_number_and_threshold(page):
+    text = page.read_text()
+    table = text[text.index("Which claims hold") : text.index("The training")]
+    assert table.count("<tr>") > 10
+    assert "at least 0.9 (0.5)" in table
+
+
+def test_a_page_is_never_overwritten(small_run, page):
+    with pytest.raises(FileExistsError, match="not overwritten"):
+        report([small_run], page)
+
+
+def never_learned(folder):
+    """Nothing was learned, and a checkpoint in the middle is spoilt."""
+    config = dataclasses.replace(CONFIG, learning_rate=1e-9, train_fraction=0.8, steps=40)
+    run = nets.train(config, folder / "never")
+    spoilt = run.weights.isel(step=-1).load()
+    layers = np.stack([spoilt.theta.values, spoilt.xi.values])
+    with RunWriter(run.path) as writer:
+        writer.reopen(config)
+        for step, values in ((60, np.full_like(layers, np.nan)), (80, layers)):
+            writer.checkpoint(step, [0], values[None])
+        writer.publish([0], {}, 1.0)
+    return nets.open_run(run.path)
+
+
+def relu_at_another_p(folder):
+    config = dataclasses.replace(
+        CONFIG, p=11, activation="relu", optimizer="adamw", learning_rate=0.01, train_fraction=0.7
+    )
+    return nets.train(config, folder / "relu")
+
+
+def one_checkpoint(folder):
+    """A published directory with nothing but its end."""
+    source = write_checkpoints(folder / "p_5_dmlp_6_Quad_random_scale_0.1_decay_0")
+    run = nets.import_published(source, folder / "one")
+    with RunWriter(run.path) as writer:
+        writer.reopen(run.config)
+        del writer.manifest["steps"][1:]
+        writer.publish([0], {}, 1.0)
+    return nets.open_run(run.path)
+
+
+def test_runs_that_went_wrong_get_their_page(tmp_path):
+    runs = [make(tmp_path) for make in (never_learned, relu_at_another_p, one_checkpoint)]
+    text = report(runs, tmp_path / "report.html").read_text()
+    assert text.count("what the run is") == text.count("Which claims hold") == 3
+    assert "not found" in text
+    assert "a later one" in text
+
+
+def test_a_run_of_several_seeds_has_to_say_which(tmp_path):
+    runs = nets.train(CONFIG, tmp_path / "two", seeds=[0, 1])
+    with pytest.raises(ValueError, match="select one of them"):
+        report([runs], tmp_path / "refused.html")
+
+
+def test_thresholds_work_both_ways():
+    high, low = Claim("", "", 0.9, 0.5), Claim("", "", 0.1, 0.3)
+    assert [high.judge(x).verdict for x in (0.95, 0.6, 0.2)] == [
+        "holds",
+        "holds partly",
+        "does not hold here",
+    ]
+    assert [low.judge(x).verdict for x in (0.05, 0.2, 0.6)] == [
+        "holds",
+        "holds partly",
+        "does not hold here",
+    ]
+    assert high.judge(float("nan")).verdict == "not measured"
+
+
+@pytest.mark.parametrize("width", [1100, 390])
+def test_the_page_in_a_browser(page, tmp_path, width):
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no chromium to open the page in")
+    picture = tmp_path / "page.png"
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    command += [f"--user-data-dir={tmp_path / 'profile'}", f"--window-size={width},3000"]
+    # The page as the browser's engine lays it out, and what it says of its own width.
+    subprocess.run(
+        [*command, f"--screenshot={picture}", page.as_uri()],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    import matplotlib.image
+
+    pixels = matplotlib.image.imread(picture)[..., :3]
+    assert pixels.shape[1] == width
+    # Text and figures all the way down, not an empty page: some dark pixel in most stripes.
+    stripes = np.array_split(pixels.min(axis=(1, 2)), 30)
+    assert np.mean([stripe.min() < 0.5 for stripe in stripes]) > 0.9

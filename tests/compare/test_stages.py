@@ -1,0 +1,587 @@
+"""Stages of grokking on splits, boundaries and networks whose answers are known."""
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from grokode import nets
+from grokode.compare.figures import stages as draw
+from grokode.compare.forces import Decay, cosine, loss_gradient, push
+from grokode.compare.perturbed import decay_fit, non_feature_decay, perturbed_lottery
+from grokode.compare.split import broken_orthogonality, free_accuracy, pair_kinds
+from grokode.compare.stage_tables import boundaries_table, grokking_json, stages_table
+from grokode.compare.stages import boundary, heatmaps, milestones, per_stage, stages
+from grokode.nets.activations import ACTIVATIONS
+from grokode.nets.tasks import all_pairs, complement, split_pairs
+from grokode.theory import fourier
+
+P, K = 7, 3
+
+
+def made_run(theta, xi, *, train=None, steps=None, metrics=None, **settings):
+    """What the analysis reads of a run, with weights (step, neuron, p) as given."""
+    theta, xi = np.asarray(theta, dtype=float), np.asarray(xi, dtype=float)
+    _, neurons, p = theta.shape
+    steps = np.arange(len(theta)) * 100 if steps is None else np.asarray(steps)
+    train, test = complement(all_pairs(p) if train is None else train, p)
+    weights = xr.Dataset(
+        {"theta": (("step", "neuron", "x"), theta), "xi": (("step", "neuron", "output"), xi)},
+        coords={"step": steps},
+    )
+    if metrics is None:
+        metrics = {name: np.full(len(steps), np.nan) for name in ("train", "test")}
+    logged = xr.Dataset(
+        {f"{name}_accuracy": ("step", np.asarray(values)) for name, values in metrics.items()},
+        coords={"step": steps},
+    )
+    return SimpleNamespace(
+        weights=weights,
+        metrics=logged,
+        config=nets.TrainingConfig(p=p, neurons=neurons, **settings),
+        train_pairs=train,
+        test_pairs=test,
+        path=Path("made"),
+        seed=0,
+    )
+
+
+def waves(A, B):
+    """Weights (neuron, p) of complex waves (neuron, K)."""
+    none = np.zeros(len(A))
+    return fourier.from_waves(none, A), fourier.from_waves(none, B)
+
+
+def knowing_network(p, copies=4, size=1.0):
+    """Aligned single-frequency neurons of every frequency, phases evenly spread: always right."""
+    k = (p - 1) // 2
+    phi = 2 * np.pi * np.arange(copies * 5) / (copies * 5)
+    own = np.repeat(np.eye(k), len(phi), axis=0)
+    turn = np.tile(phi, k)[:, None]
+    return waves(size * own * np.exp(1j * turn), size * own * np.exp(2j * turn))
+
+
+# Splits
+
+
+def test_kinds_and_groups_of_a_split_made_by_hand():
+    found = pair_kinds(3, [(0, 0), (0, 1), (1, 0), (1, 2)])
+    assert found.kind.values.tolist() == [
+        ["training", "training", "unseen"],
+        ["training", "unseen", "training"],
+        ["unseen", "mirrored", "unseen"],
+    ]
+    assert found.group.values.tolist() == [
+        ["diagonal", "common", ""],
+        ["common", "", "rare"],
+        ["", "", ""],
+    ]
+
+
+def test_a_mirrored_pair_is_the_mirror_image_of_a_rare_one():
+    found = pair_kinds(P, split_pairs(P, 0.6, 3)[0])
+    assert ((found.kind == "mirrored").values == (found.group == "rare").values.T).all()
+
+
+def test_free_accuracy_of_a_split_made_by_hand():
+    train = [(0, 0), (0, 1), (1, 0), (1, 2)]
+    # Of the five others (2, 1) alone is mirrored.
+    found = free_accuracy(3, train, complement(train, 3)[1])
+    assert found["mirrored"] == 1 / 5
+    assert found["with_guesses"] == pytest.approx(1 / 5 + 4 / 5 / 3)
+
+
+@pytest.mark.parametrize("n", [2, 5, 8])
+def test_free_accuracy_of_a_random_split_is_its_mean_over_all_splits(n):
+    splits = [
+        free_accuracy(3, train, complement(train, 3)[1])
+        for train in itertools.combinations(all_pairs(3).tolist(), n)
+    ]
+    assert np.mean([found["mirrored"] for found in splits]) == pytest.approx(n / 12)
+    assert splits[0]["random_split"] == n / 12
+
+
+def test_free_accuracy_needs_test_pairs():
+    assert np.isnan(list(free_accuracy(3, all_pairs(3), []).values())).all()
+
+
+# Orthogonality
+
+
+def test_all_pairs_are_exactly_orthogonal():
+    found = broken_orthogonality(P, all_pairs(P))
+    assert (found.coupling.values == np.eye(K)).all()
+    assert float(found.mass.max()) == float(found.character_mass) == 0
+
+
+def test_coupling_is_that_of_the_forces_themselves():
+    train = split_pairs(P, 0.6, 1)[0]
+    x, y = train.T
+    sizes = np.zeros((K, K))
+    # S turns with 2 phi, its squares with 4 phi: five phases already average it exactly.
+    for phi in 2 * np.pi * np.arange(8) / 8:
+        for k in range(1, K + 1):
+            theta = np.cos(2 * np.pi * k * np.arange(P) / P + phi)
+            S = np.bincount((x + y) % P, (theta[x] + theta[y]) ** 2, minlength=P)
+            sizes[k - 1] += abs(np.fft.rfft(S)[1:]) ** 2
+    expected = np.sqrt(sizes / np.diag(sizes)[:, None])
+    found = broken_orthogonality(P, train)
+    assert found.coupling.values == pytest.approx(expected, rel=1e-12)
+    off_diagonal = (expected**2).sum(1) - 1
+    assert found.mass.values == pytest.approx(off_diagonal, rel=1e-11)
+
+
+def test_character_mass_is_that_of_the_gram_matrix():
+    train = split_pairs(5, 0.5, 0)[0]
+    frequency = all_pairs(5)
+    characters = np.exp(2j * np.pi / 5 * train @ frequency.T)
+    gram = abs(characters.conj().T @ characters) ** 2
+    diagonal = np.trace(gram)
+    expected = (gram.sum() - diagonal) / diagonal
+    assert float(broken_orthogonality(5, train).character_mass) == pytest.approx(expected)
+
+
+def test_orthogonality_needs_a_pair():
+    with pytest.raises(ValueError, match="train_pairs must hold a pair"):
+        broken_orthogonality(5, [])
+
+
+# Forces
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_gradient_is_that_of_autograd(activation):
+    rng = np.random.default_rng(0)
+    theta, xi = rng.normal(size=(2, 6, P))
+    pairs = np.array([(0, 1), (3, 3), (2, 6), (5, 4), (1, 1)])
+    weights = np.array([0.1, 0.3, 0.0, 0.4, 0.2])
+    layers = [torch.tensor(layer, requires_grad=True) for layer in (theta, xi)]
+    x, y = torch.tensor(pairs.T)
+    logits = ACTIVATIONS[activation].value(layers[0][:, x] + layers[0][:, y]).T @ layers[1]
+    losses = torch.nn.functional.cross_entropy(logits, (x + y) % P, reduction="none")
+    (losses * torch.tensor(weights)).sum().backward()
+    found = loss_gradient(theta, xi, activation, pairs, weights)
+    # Two orders of summation in float64, in units of each result's largest entry; cubes and
+    # exponentials make logits of a hundred.
+    for mine, other in (
+        (found.theta_gradient, layers[0].grad),
+        (found.xi_gradient, layers[1].grad),
+        (found.losses, losses.detach()),
+    ):
+        assert mine == pytest.approx(other.numpy(), abs=1e-12 * float(other.abs().max()))
+    expected = nets.logits(theta, xi, activation, pairs)
+    assert found.logits == pytest.approx(expected, abs=1e-12 * abs(expected).max())
+
+
+@pytest.mark.parametrize(("strength", "until"), [(0.0, None), (2.0, None), (2.0, 40)])
+def test_push_undoes_the_optimiser(strength, until):
+    rng = np.random.default_rng(0)
+    before, force = rng.normal(size=(2, 2, 4, 5))
+    decay = Decay(rate=0.01, strength=strength, until=until)
+    after = before.copy()
+    for step in range(50, 80):
+        after = (1 - decay.rate * decay.at(step)) * after + decay.rate * force
+    # Differences of weights over rate times steps: 1e-16 / 0.3.
+    assert push(before, after, 30, decay, 50) == pytest.approx(force, abs=1e-13)
+
+
+def test_cosine_of_nothing_is_not_a_number():
+    assert np.isnan(cosine(np.zeros(3), np.ones(3)))
+
+
+@pytest.mark.parametrize("loss", ["mean", "sum"])
+def test_push_of_sgd_is_its_gradient(tmp_path, loss):
+    config = nets.TrainingConfig(
+        p=5,
+        neurons=6,
+        activation="relu",
+        weight_decay=0.3,
+        learning_rate=0.01,
+        loss=loss,
+        dtype="float64",
+        train_fraction=0.7,
+        scale=0.5,
+        steps=5,
+        checkpoint_every=1,
+        log_every=1,
+    )
+    run = nets.train(config, tmp_path / "run")
+    series = stages(run).series
+    # The difference of two weights over the learning rate: 1e-16 / 0.01 in units of a weight.
+    assert series.push_norm.values[1:] == pytest.approx(series.gradient_norm.values[:-1], rel=1e-11)
+    assert np.isnan(series.push_norm.values[0])
+    assert series.decay_norm.values == pytest.approx(0.3 * series.weight_norm.values)
+    # What the run logged of itself, in float64 as well.
+    for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm"):
+        assert series[name].values == pytest.approx(run.metrics[name].values, rel=1e-12), name
+
+
+def test_momentum_and_the_end_of_decay_are_known():
+    config = nets.TrainingConfig(
+        p=5, neurons=2, learning_rate=0.1, momentum=0.9, weight_decay=0.5, decay_until=30
+    )
+    decay = Decay.of(config)
+    assert decay.rate == pytest.approx(1.0)
+    assert (decay.at(29), decay.at(30)) == (0.5, 0.0)
+    # AdamW has no momentum in this sense, whatever the field holds.
+    assert Decay.of(replace(config, optimizer="adamw")).rate == 0.1
+
+
+# Progress
+
+
+def test_waves_of_one_frequency():
+    angle = 0.4
+    own = np.eye(K)[[0, 1, 1, 2]]
+    A = 0.3 * own * np.exp(1j * np.array([0.1, 2.0, -1.0, 3.0]))[:, None]
+    theta, xi = waves(A, own * np.exp(1j * (2 * np.angle(A) - angle)))
+    series = stages(made_run(theta[None], xi[None])).series.isel(step=0)
+    assert float(series.sin_misalignment) == pytest.approx(np.sin(angle), abs=1e-13)
+    assert [float(series.ipr_in), float(series.ipr_out)] == pytest.approx([1, 1])
+    assert series.leader.values.tolist() == [1, 2, 2, 3]
+    # Rounding of the transforms.
+    assert float(series.rest_in) < 1e-15 > float(series.rest_out)
+    assert float(series.theta_norm) == pytest.approx(np.sqrt(4 * P / 2 * 0.09))
+
+
+def test_waves_of_equal_size_have_the_least_participation_ratio():
+    phi = np.random.default_rng(0).uniform(-3, 3, (2, 5, K))
+    theta, xi = waves(*np.exp(1j * phi))
+    series = stages(made_run(theta[None], xi[None])).series.isel(step=0)
+    assert [float(series.ipr_in), float(series.ipr_out)] == pytest.approx([1 / K] * 2)
+    assert float(series.rest_in) == pytest.approx(1)
+
+
+def test_the_symmetry_gives_mirrored_pairs_what_rare_ones_have():
+    theta, xi = np.random.default_rng(0).normal(size=(2, 6, 20, P))
+    run = made_run(theta, xi, train=split_pairs(P, 0.6, 0)[0], activation="relu")
+    series = stages(run).series
+    mirrored = series.accuracy.sel(kind="mirrored")
+    assert (mirrored.values == series.group_accuracy.sel(group="rare").values).all()
+    assert mirrored.values.std() > 0
+    # The grid is that of the logits, pair by pair.
+    x, y = all_pairs(P).T
+    right = nets.logits(theta[2], xi[2], "relu").argmax(-1) == (x + y) % P
+    assert (series.correct.values[2].ravel() == right).all()
+
+
+def test_a_network_of_the_mechanism_knows_all_pairs():
+    theta, xi = knowing_network(P, size=2.0)
+    found = stages(made_run(theta[None], xi[None], train=split_pairs(P, 0.5, 0)[0]))
+    assert (found.series.accuracy.values == 1).all()
+    assert found.series.test_accuracy.values.tolist() == [1]
+
+
+# Boundaries and stages
+
+
+def test_boundaries_are_sustained():
+    steps = np.arange(8) * 10
+    accuracy = [0.1, 1, 0.9, 1, np.nan, 1, 1, 0.9]
+    found = boundary(steps, accuracy, 1.0, 3, "training accuracy")
+    # A value that was not logged breaks no row; the last step is a lapse after the row.
+    assert (found.step, found.reason, found.lapses) == (30, "", 1)
+    assert boundary(steps, accuracy, 1.0, 1, "training accuracy").step == 10
+    assert boundary(steps, accuracy, 0.9, 3, "training accuracy").step == 10
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "reason"),
+    [
+        ([0.1, 0.2, 0.7], "test accuracy never reached 0.95 (highest 0.7)"),
+        ([0.1, 0.5, 1.0], "test accuracy 0.95 was reached at step 20 but not held for 2 logged"),
+        ([np.nan] * 3, "no test accuracy was logged"),
+    ],
+)
+def test_boundaries_that_are_not_there_have_a_reason(accuracy, reason):
+    found = boundary([0, 10, 20], accuracy, 0.95, 2, "test accuracy")
+    assert found.step is None
+    assert found.reason.startswith(reason)
+
+
+def grokking_run(**settings):
+    """Twelve checkpoints that know nothing, then the training pairs (by the log), then all."""
+    rng = np.random.default_rng(0)
+    nothing = rng.normal(size=(2, 60, P)) / 100
+    knows = np.stack(knowing_network(P))
+    parts = [nothing, nothing + knows / 100, knows]
+    layers = np.stack([parts[min(row // 4, 2)] for row in range(12)], axis=1)
+    metrics = {
+        "train": [0.1] * 3 + [0.8] + [1.0] * 8,
+        "test": [0.0] * 7 + [0.9] + [1.0] * 4,
+    }
+    train = split_pairs(P, 0.6, 0)[0]
+    return made_run(*layers, train=train, metrics=metrics, **settings)
+
+
+def test_stages_of_a_run_made_by_hand():
+    found = stages(grokking_run())
+    assert (found.memorised.step, found.generalised.step) == (400, 800)
+    names = ["memorising"] * 4 + ["memorised"] * 4 + ["generalised"] * 4
+    assert found.series.stage.values.tolist() == names
+    assert milestones(found) == {"start": 0, "memorised": 400, "generalised": 800}
+    summary = per_stage(found)
+    assert summary.start.values.tolist() == [0, 400, 800]
+    assert summary.end.values.tolist() == [300, 700, 1100]
+    for name in ("test_loss", "weight_norm", "sin_misalignment"):
+        values = found.series[name].values.reshape(3, 4)
+        assert summary[name].sel(summary="mean").values == pytest.approx(values.mean(1))
+        assert summary[name].sel(summary="end").values == pytest.approx(values[:, -1])
+    # A threshold between the two values moves the boundary.
+    assert stages(grokking_run(), threshold=0.85).generalised.step == 700
+
+
+def test_heatmaps_are_the_weights_in_the_order_of_winners():
+    run = grokking_run()
+    found = stages(run)
+    maps = heatmaps(run, found)
+    assert maps.step.values.tolist() == [0, 400, 800]
+    assert (np.diff(maps.winner.values) >= 0).all()
+    # The basis is orthonormal.
+    norms = np.sqrt((maps.theta**2).sum(("neuron", "component")))
+    assert norms.values == pytest.approx(found.series.theta_norm.sel(step=maps.step).values)
+    # At the end every neuron has its winner's two components alone.
+    K_of = (np.arange(1, P) + 1) // 2
+    last = maps.xi.isel(step=-1).values
+    assert abs(last[:, 1:][K_of != maps.winner.values[:, None]]).max() < 1e-12
+
+
+def test_stages_refuse_what_they_cannot_do(tmp_path):
+    run = grokking_run()
+    with pytest.raises(ValueError, match="threshold must be in"):
+        stages(run, threshold=1.5)
+    with pytest.raises(ValueError, match="sustained must be at least 1"):
+        stages(run, sustained=0)
+    run.seed = None
+    with pytest.raises(ValueError, match="choose one with"):
+        stages(run)
+    with pytest.raises(ValueError, match="addition"):
+        stages(grokking_run(task="multiplication"))
+
+
+# Theory
+
+
+def test_decay_fit_finds_a_rate_and_its_interval():
+    steps = np.arange(0, 20_000, 100)
+    noise = np.random.default_rng(0).normal(size=len(steps))
+    rate, low, high, r2 = decay_fit(steps, 3 * np.exp(-2e-4 * steps + 0.1 * noise))
+    assert low < 2e-4 < high
+    assert low < rate < high
+    assert r2 > 0.98
+    # Of independent errors the slope's standard error is known: 0.1 / (spread * sqrt(n)). Newey-
+    # West estimates it from 200 points, to a fifth or so.
+    known = 2 * 1.96 * 0.1 / (steps.std() * np.sqrt(len(steps)))
+    assert high - low == pytest.approx(known, rel=0.3)
+    assert np.isnan(decay_fit([0, 10], [1.0, 0.5])).all()
+
+
+def decaying_run(ratio, **settings):
+    """A run that has memorised at once, whose losing waves decay at a ratio of the decay's rate."""
+    steps = np.arange(30) * 100
+    rate, strength = 1e-3, 2.0
+    rng = np.random.default_rng(0)
+    own = np.eye(K)[rng.integers(K, size=8)]
+    A, B = rng.normal(size=(2, 8, K)) + 1j * rng.normal(size=(2, 8, K))
+    left = 0.1 * np.exp(-ratio * rate * strength * steps)[:, None, None]
+    theta, xi = (
+        np.stack([fourier.from_waves(np.zeros(8), row) for row in 9 * own + (1 - own) * left * X])
+        for X in (A, B)
+    )
+    logged = {"train": np.ones(30), "test": np.where(steps < 1500, 0.5, 1.0)}
+    settings = {"optimizer": "adamw", "weight_decay": strength} | settings
+    train = split_pairs(P, 0.6, 0)[0]
+    return made_run(
+        theta, xi, train=train, steps=steps, metrics=logged, learning_rate=rate, **settings
+    )
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.25, -0.5])
+def test_non_feature_decay_is_measured_in_units_of_theory(ratio):
+    fits = non_feature_decay(stages(decaying_run(ratio)))
+    assert fits.attrs["predicted"] == 2e-3
+    assert (fits.reason == "").all()
+    assert fits.checkpoints.values.tolist() == [30, 15, 15]
+    # Exponentials made and fitted in float64.
+    assert fits.ratio.values == pytest.approx(np.full((2, 3), ratio), rel=1e-9)
+
+
+def test_non_feature_decay_ends_with_decay():
+    fits = non_feature_decay(stages(decaying_run(1.0, decay_until=1000)))
+    assert fits.checkpoints.values.tolist() == [11, 11, 0]
+    assert fits.ratio.sel(window="memorised").values == pytest.approx([1, 1], rel=1e-9)
+    assert fits.reason.sel(window="generalised") == "0 checkpoint(s) there; a rate takes 8"
+
+
+def test_non_feature_decay_without_decay_has_no_ratio():
+    found = stages(decaying_run(0.0, weight_decay=0.0))
+    fits = non_feature_decay(found)
+    assert fits.rate.values == pytest.approx(np.zeros((2, 3)), abs=1e-12)
+    assert fits.ratio.isnull().all()
+
+
+def test_the_perturbed_lottery_is_exact_while_softmax_is_uniform(tmp_path):
+    """Tiny weights under the run's own optimiser: every neuron is alone, mask or no mask."""
+    config = nets.TrainingConfig(
+        p=P,
+        neurons=32,
+        activation="relu",
+        optimizer="adamw",
+        learning_rate=1e-4,
+        weight_decay=2.0,
+        train_fraction=0.6,
+        scale=0.01,
+        dtype="float64",
+        steps=120,
+        checkpoint_every=20,
+        log_every=20,
+    )
+    run = nets.train(config, tmp_path / "run")
+    found = stages(run)
+    lottery = perturbed_lottery(run, found)
+    assert lottery.attrs["reason"] == ""
+    trained, everything = lottery.agreement.values
+    assert (trained == 1).all()
+    # The missing pairs pick other frequencies: a flow that does not know of them goes wrong.
+    assert everything[-1] < 0.9
+    low, high = lottery.interval.sel(variant="all pairs").values
+    assert low < everything[-1] < high
+
+
+# Reasons, never crashes
+
+
+def nan_run(which):
+    run = grokking_run(weight_decay=1.0)
+    weights = run.weights.copy(deep=True)
+    weights.theta[which, 0, 0] = np.nan
+    return SimpleNamespace(**(vars(run) | {"weights": weights}))
+
+
+def never_run():
+    theta, xi = np.random.default_rng(0).normal(size=(2, 4, 6, P)) / 100
+    metrics = {"train": [0.1, 0.2, 0.3, 0.4], "test": [0.0, 0.1, 0.1, 0.1]}
+    return made_run(theta, xi, train=split_pairs(P, 0.6, 0)[0], metrics=metrics)
+
+
+def one_checkpoint(run, index=0):
+    weights = run.weights.isel(step=[index])
+    return SimpleNamespace(**(vars(run) | {"weights": weights}))
+
+
+CASES = {
+    "grokking": grokking_run,
+    "decaying": lambda: decaying_run(0.5),
+    "all pairs": lambda: made_run(*np.ones((2, 3, 4, P)) * np.arange(P)),
+    "never": never_run,
+    "one checkpoint": lambda: one_checkpoint(grokking_run()),
+    "one late checkpoint": lambda: one_checkpoint(grokking_run(), -1),
+    "NaN at the start": lambda: nan_run(0),
+    "NaN in the middle": lambda: nan_run(5),
+    "NaN at the end": lambda: nan_run(-1),
+    "NaN everywhere": lambda: nan_run(slice(None)),
+    "zero weights": lambda: made_run(*np.zeros((2, 3, 4, P)), train=[(0, 1), (2, 2)]),
+    "no prediction": lambda: never_run_of("exp"),
+}
+
+
+def never_run_of(activation):
+    run = never_run()
+    return SimpleNamespace(**(vars(run) | {"config": replace(run.config, activation=activation)}))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_run_has_numbers_or_reasons(case):
+    run = CASES[case]()
+    found = stages(run)
+    lottery = perturbed_lottery(run, found)
+    numbers = grokking_json(found, lottery)
+    assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
+    for name in ("memorised", "generalised"):
+        assert (numbers[name]["step"] is None) == bool(numbers[name]["reason"])
+    for table in (boundaries_table(found), stages_table(found)):
+        assert {len(row) for row in table} == {len(table[0])}
+        assert not any("nan" in cell for row in table for cell in row)
+    maps = heatmaps(run, found)
+    drawings = [
+        lambda ax: draw.loss_curves(found, ax),
+        lambda ax: draw.accuracy_curves(found, ax),
+        lambda ax: draw.misalignment_curve(found, ax),
+        lambda ax: draw.sparsity_and_norm(found, ax),
+        lambda ax: draw.force_balance(found, ax),
+        lambda ax: draw.common_to_rare(found, ax),
+        lambda ax: draw.non_feature_decay(found, non_feature_decay(found), ax),
+        lambda ax: draw.lottery_agreement(found, lottery, ax),
+        lambda ax: draw.coupling_map(broken_orthogonality(P, run.train_pairs), ax),
+    ]
+    if maps.sizes["step"]:
+        first = int(maps.step[0])
+        drawings.append(lambda ax: draw.accuracy_grid(found, first, ax))
+        drawings.append(lambda ax: draw.weight_heatmap(maps, "theta", first, ax))
+    figure, axes = plt.subplots(1, len(drawings))
+    for drawing, ax in zip(drawings, axes, strict=True):
+        assert drawing(ax) is ax
+    # Only a draw meets what a scale or a layout objects to.
+    figure.canvas.draw()
+    plt.close(figure)
+
+
+def test_reasons_say_what_is_missing():
+    def numbers(case):
+        run = CASES[case]()
+        found = stages(run)
+        return grokking_json(found, perturbed_lottery(run, found))
+
+    full = numbers("all pairs")
+    assert full["generalised"]["reason"] == "the run has no test pairs"
+    assert full["free_accuracy"]["mirrored"] == "the run has no test pairs"
+    assert full["stages"]["memorising"]["mean"]["test_loss"] == "the run has no test pairs"
+    assert full["orthogonality"]["mass_max"] == 0
+    never = numbers("never")
+    assert never["stages"]["memorised"]["reason"] == (
+        "training accuracy never reached 1 (highest 0.4)"
+    )
+    assert never["stages"]["memorising"]["end"]["train_loss"] > 0
+    one = numbers("one checkpoint")
+    assert one["lottery"]["reason"] == "1 checkpoint(s) with finite weights; it takes two"
+    assert one["stages"]["memorising"]["mean"]["push_norm"] == "there is no checkpoint before"
+    assert numbers("NaN in the middle")["skipped"] == [500]
+    assert "activation is exp" in numbers("no prediction")["lottery"]["reason"]
+
+
+def test_test_pairs_that_were_trained_on_say_nothing():
+    run = grokking_run()
+    run.test_pairs = run.train_pairs[:3]
+    found = stages(run)
+    assert (found.generalised.step, found.generalised.reason) == (
+        None,
+        "every test pair was trained on",
+    )
+
+
+def test_stages_are_shaded_as_they_were_found():
+    figure, ax = plt.subplots()
+    draw.shade_stages(stages(grokking_run()), ax)
+    assert [text.get_text() for text in ax.texts] == ["memorising", "memorised", "generalised"]
+    ax.clear()
+    draw.shade_stages(stages(never_run()), ax)
+    assert [text.get_text() for text in ax.texts] == ["memorising"]
+    plt.close(figure)
+
+
+def test_the_accuracy_grid_shows_kind_and_answer():
+    found = stages(grokking_run())
+    figure, ax = plt.subplots()
+    draw.accuracy_grid(found, 1100, ax)
+    # Codes 1, 3, 5: the three kinds, all right.
+    drawn = np.asarray(ax.collections[0].get_array()).reshape(P, P)
+    rows = [["training", "mirrored", "unseen"].index(kind) for kind in found.pairs.kind.values.flat]
+    assert (drawn.ravel() == 2 * np.array(rows) + 1).all()
+    plt.close(figure)
