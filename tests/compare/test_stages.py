@@ -217,6 +217,13 @@ def test_push_of_sgd_is_its_gradient(tmp_path, loss):
     # The difference of two weights over the learning rate: 1e-16 / 0.01 in units of a weight.
     assert series.push_norm.values[1:] == pytest.approx(series.gradient_norm.values[:-1], rel=1e-11)
     assert np.isnan(series.push_norm.values[0])
+    weights = run.weights.isel(step=[0, 1])
+    before, after = np.concatenate([weights.theta.values, weights.xi.values], axis=1)
+    force = (after - before) / 0.01 + 0.3 * before
+    # Weights over the learning rate again.
+    assert float(series.force_cosine[0]) == pytest.approx(cosine(force, -before), abs=1e-11)
+    expected = cosine(force, -before - after)
+    assert float(series.push_cosine[1]) == pytest.approx(expected, abs=1e-11)
     assert series.decay_norm.values == pytest.approx(0.3 * series.weight_norm.values)
     # What the run logged of itself, in float64 as well.
     for name in ("train_loss", "test_loss", "train_accuracy", "test_accuracy", "weight_norm"):
@@ -253,10 +260,13 @@ def test_waves_of_one_frequency():
 
 def test_waves_of_equal_size_have_the_least_participation_ratio():
     phi = np.random.default_rng(0).uniform(-3, 3, (2, 5, K))
-    theta, xi = waves(*np.exp(1j * phi))
+    A, B = np.exp(1j * phi)
+    theta, xi = waves(A, 3 * B)
     series = stages(made_run(theta[None], xi[None])).series.isel(step=0)
     assert [float(series.ipr_in), float(series.ipr_out)] == pytest.approx([1 / K] * 2)
-    assert float(series.rest_in) == pytest.approx(1)
+    assert [float(series.rest_in), float(series.rest_out)] == pytest.approx([1, 3])
+    norm = np.sqrt(5 * K * P / 2)
+    assert [float(series.theta_norm), float(series.xi_norm)] == pytest.approx([norm, 3 * norm])
 
 
 def test_the_symmetry_gives_mirrored_pairs_what_rare_ones_have():
@@ -509,6 +519,13 @@ def test_every_run_has_numbers_or_reasons(case):
     for table in (boundaries_table(found), stages_table(found)):
         assert {len(row) for row in table} == {len(table[0])}
         assert not any("nan" in cell for row in table for cell in row)
+
+
+@pytest.mark.parametrize("case", ["grokking", "one checkpoint", "NaN everywhere", "zero weights"])
+def test_every_run_can_be_drawn(case):
+    run = CASES[case]()
+    found = stages(run)
+    lottery = perturbed_lottery(run, found)
     maps = heatmaps(run, found)
     drawings = [
         lambda ax: draw.loss_curves(found, ax),
