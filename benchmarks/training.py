@@ -50,7 +50,7 @@ class Trained:
 def rows(
     moduli: Sequence[int] = (23, 97),
     neurons: int = 512,
-    timed: int = 500_000,
+    timed: int = 1_000_000,
     seeds: int = 16,
     total: int = 50_000,
 ) -> list[dict[str, Any]]:

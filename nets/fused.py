@@ -42,7 +42,17 @@ class FusedGradient:
         summed: bool = False,
     ) -> None:
         self.value = torch.empty_like(weights)
-        self._weights = weights
+        # Views of each seed's layers; they stay, as the weights are changed in place.
+        self._seeds = [
+            (
+                slice(seed, seed + 1),
+                weights[:-1, seed].numpy(),
+                weights[-1, seed],
+                self.value[:-1, seed].numpy(),
+                self.value[-1, seed],
+            )
+            for seed in range(weights.shape[1])
+        ]
         self._hidden_rows, self._pull_rows = _KERNELS[activation]
         self._loss = Loss(examples, loss_dtype, summed)
         *_, neurons = weights.shape
@@ -56,17 +66,16 @@ class FusedGradient:
     def __call__(self) -> Tensor:
         """Mean loss (seed,) at the weights; fills ``value``."""
         self.value.zero_()
-        return torch.cat([self._of_seed(seed) for seed in range(self._weights.shape[1])])
+        return torch.cat([self._of_seed(*layers) for layers in self._seeds])
 
-    def _of_seed(self, seed: int) -> Tensor:
-        inputs, xi = self._weights[:-1, seed].numpy(), self._weights[-1, seed]
-        to_inputs, to_xi = self.value[:-1, seed].numpy(), self.value[-1, seed]
+    def _of_seed(
+        self, seed: slice, inputs: Array, xi: Tensor, to_inputs: Array, to_xi: Tensor
+    ) -> Tensor:
         loss = torch.zeros(1)
         for block, pairs in self._blocks:
             hidden = self._hidden[: len(pairs)]
             self._hidden_rows(inputs[0], inputs[-1], pairs, hidden.numpy())
-            part = slice(seed, seed + 1), block
-            residual, part_of_loss = self._loss(torch.mm(hidden, xi.T)[None], part)
+            residual, part_of_loss = self._loss(torch.mm(hidden, xi.T)[None], (seed, block))
             to_xi.addmm_(residual[0].T, hidden)
             torch.mm(residual[0], xi, out=hidden)
             self._pull_rows(

@@ -198,13 +198,17 @@ class Loss:
 
     def __call__(self, values: Tensor, part: tuple[slice, slice] = _ALL) -> tuple[Tensor, Tensor]:
         """Residual and mean loss (seed,) of logits (seed, u, p), for a part of seeds and pairs."""
-        answers = self._answers[part]
-        log_probabilities = torch.log_softmax(values, dim=-1, dtype=self._dtype)
-        at_answers = log_probabilities.gather(-1, answers)
-        loss = -(at_answers * self._share[part]).sum((1, 2))
-        residual = log_probabilities.exp_()
-        residual.scatter_add_(-1, answers, torch.full_like(at_answers, -1))
-        return residual.mul_(self._weight[part]).to(values.dtype), loss
+        answers, share, weight = (v[part] for v in (self._answers, self._share, self._weight))
+        # One exponential serves both; log_softmax and its exponential would take two.
+        shifted = values.to(self._dtype)
+        shifted = shifted - shifted.amax(-1, keepdim=True)
+        at_answers = shifted.gather(-1, answers)
+        residual = shifted.exp_()
+        total = residual.sum(-1, keepdim=True)
+        loss = ((total.log() - at_answers) * share).sum((1, 2))
+        residual *= weight / total
+        residual.scatter_add_(-1, answers, -weight)
+        return residual.to(values.dtype), loss
 
 
 def outputs(weights: Tensor, examples: Examples, activation: str) -> Tensor:
