@@ -24,11 +24,13 @@ QUANTITIES = {
     "blowup_time": "winners named by blow-up time",
     "misalignment": "winners named by misalignment",
     "sine": "mean |sin D|",
-    "participation": "inverse participation ratio of the output waves",
+    "participation": "inverse participation ratio",
     "r2": "R² of Proposition 1",
     "single": "R² of the single-frequency projection",
-    "swap": "least accuracy with |x|, x², x⁴, softplus(2x), exp",
+    "swap": "least accuracy after a swap",
 }
+# The swap of Observation 4 puts each of these in place of the activation trained with.
+SWAPPED = ["abs", "quadratic", "quartic", "softplus2", "exp"]
 
 
 def numbers(run: nets.Run) -> dict[str, float]:
@@ -50,9 +52,7 @@ def numbers(run: nets.Run) -> dict[str, float]:
         "participation": float((shares**2).sum("frequency").median()),
         "r2": float(fit.r2),
         "single": float(fit.fit_r2.sel(fit="single_frequency")),
-        "swap": float(
-            swapped.sel(activation=["abs", "quadratic", "quartic", "softplus2", "exp"]).min()
-        ),
+        "swap": float(swapped.sel(activation=SWAPPED).min()),
     }
 
 
@@ -95,18 +95,18 @@ def main(
             found[name] = {key: np.array([one[key] for one in each]) for key in QUANTITIES}
             print(name)
             for key, values in found[name].items():
-                print(f"  {QUANTITIES[key]:55s} {values.mean():.4g} ± {values.std():.2g}")
+                print(f"  {QUANTITIES[key]:40s} {values.mean():.4g} ± {values.std():.2g}")
             page = path.with_suffix(".html")
             if reports and not page.exists():
                 compare.report([run.select(run.seeds[0])], page)
-    figure, axes = plt.subplots(3, 3, figsize=(14, 8), layout="constrained")
+    figure, axes = plt.subplots(3, 3, figsize=(12, 8), sharey=True, layout="constrained")
     for ax, (key, label) in zip(axes.flat, QUANTITIES.items(), strict=True):
         for row, name in enumerate(found):
             values = found[name][key]
             ax.plot(values, np.full(len(values), row), "o", color="#0072B2", alpha=0.6)
         ax.set(xlabel=label, yticks=range(len(found)), yticklabels=found)
-        ax.invert_yaxis()
         ax.grid(axis="y", color="0.9")
+    axes[0, 0].invert_yaxis()
     figure.suptitle(f"networks at the end of training, one point to a seed (p = {p})")
     figure.savefig(out, dpi=150)
     plt.close(figure)

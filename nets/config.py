@@ -45,6 +45,9 @@ class TrainingConfig:
         as N(0, 1) / sqrt(embedding); the input weights are then drawn as the initialisation says.
     optimizer : {"sgd", "adamw"}
     learning_rate : float
+    warmup : int
+        Updates over which the rate rises from 0: the update after s others has min(s / warmup, 1)
+        of it. The code of arXiv:2602.16849 has 10.
     momentum : float
         SGD only.
     betas, eps : AdamW only; the published betas are (0.9, 0.98)
@@ -95,6 +98,7 @@ class TrainingConfig:
     embedding: int | None = None
     optimizer: str = "sgd"
     learning_rate: float = 0.1
+    warmup: int = 0
     momentum: float = 0.0
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
@@ -134,7 +138,7 @@ class TrainingConfig:
         for name in ("learning_rate", "scale", "eps"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        for name in ("momentum", "weight_decay"):
+        for name in ("momentum", "weight_decay", "warmup"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
         if not 0 < self.train_fraction <= 1:
@@ -146,6 +150,12 @@ class TrainingConfig:
     def symmetric(self) -> bool:
         """Whether the network and the task treat x and y alike."""
         return TASKS[self.task].symmetric and not self.separate_inputs
+
+    def rate(self, step: int) -> float:
+        """Learning rate of the update after `step` others."""
+        return (
+            self.learning_rate * min(step / self.warmup, 1) if self.warmup else self.learning_rate
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

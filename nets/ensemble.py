@@ -143,8 +143,10 @@ class Ensemble:
 
     def update(self, step: int) -> None:
         """One update, the one after `step` others."""
-        if step == self._config.decay_until:
-            for group in self._optimizer.param_groups:
+        config = self._config
+        for group in self._optimizer.param_groups:
+            group["lr"] = config.rate(step)
+            if step == config.decay_until:
                 group["weight_decay"] = 0.0
         self._optimizer.step()
 

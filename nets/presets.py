@@ -1,6 +1,7 @@
 """The published configurations by name.
 
-Source: arXiv:2602.16849, experiments; AdamW has the betas (0.9, 0.98) everywhere.
+Source: arXiv:2602.16849, experiments; AdamW has the betas (0.9, 0.98) everywhere. The warm-up of
+ten updates is that of the authors' code; the text does not mention it, the stored losses show it.
 """
 
 import math
@@ -15,6 +16,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "activation": "relu",
         "optimizer": "adamw",
         "learning_rate": 5e-5,
+        "warmup": 10,
         "initial": "gaussian",
         "scale": 0.1,
         "steps": 5_000,
@@ -25,6 +27,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "activation": "relu",
         "optimizer": "adamw",
         "learning_rate": 1e-4,
+        "warmup": 10,
         "weight_decay": 2.0,
         "train_fraction": 0.75,
         "initial": "gaussian",
@@ -37,6 +40,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "activation": "quadratic",
         "optimizer": "adamw",
         "learning_rate": 5e-5,
+        "warmup": 10,
         "initial": "gaussian",
         "scale": 0.1,
         "steps": 5_000,
@@ -47,6 +51,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "activation": "quadratic",
         "optimizer": "sgd",
         "learning_rate": 0.1,
+        "warmup": 10,
         "initial": "single_frequency",
         "scale": 0.02,
         "steps": 10_000,
@@ -57,6 +62,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "activation": "relu",
         "optimizer": "sgd",
         "learning_rate": 0.01,
+        "warmup": 10,
         "initial": "single_frequency",
         "scale": 0.002,
         "steps": 10_000,

@@ -1,14 +1,15 @@
 """Reader of the checkpoints that the authors of arXiv:2602.16849 published.
 
-A directory holds ``0.pth ... final.pth`` and the pairs, ``train_data.pth`` and ``test_data.pth``.
-The file of epoch e holds the weights after e + 1 updates, and the losses and accuracies before that
-last update; ``final.pth`` holds the weights after all updates, every epoch's losses, and the
-optimiser's settings. Nothing is loaded that could run code.
+A directory holds ``0.pth ... final.pth`` and the pairs, ``train_data.pth`` and ``test_data.pth``,
+in later ones with their answers. The file of epoch e holds the weights after e + 1 updates, and the
+losses and accuracies before that last update; ``final.pth`` holds the weights after all updates,
+every epoch's losses, and the optimiser's settings. Runs of the authors' pipeline over many moduli
+lie one level deeper, as ``p_023/standard/<name>``, and keep no optimiser: their settings are those
+of the preset that the folder names. Nothing is loaded that could run code.
 """
 
 import math
 import pickle
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,23 @@ from numpy.typing import NDArray
 from grokode.nets import tasks
 from grokode.nets.config import TrainingConfig
 from grokode.nets.mlp import Examples, Gradient, evaluate
+from grokode.nets.presets import PRESETS
 from grokode.nets.runs import Run
 from grokode.nets.writer import RunWriter
 from grokode.theory.fourier import check_modulus
 
 __all__ = ["import_published", "read_checkpoint"]
+
+_ACTIVATIONS = {"quad": "quadratic", "relu": "relu", "gelu": "gelu", "id": "identity"}
+_PIPELINE = {
+    "standard": "he2026/standard",
+    "grokking": "he2026/grokking",
+    "quad_random": "he2026/quad-random",
+    "quad_single_freq": "he2026/quad-single-frequency",
+    "relu_single_freq": "he2026/relu-single-frequency",
+}
+_WARMUP = 10
+"""Every training of theirs warms up; the stored losses show it, as the first two are equal."""
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -54,11 +67,12 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
     Parameters
     ----------
     source : path
-        Directory with ``0.pth ... final.pth, train_data.pth, test_data.pth``.
+        Directory with ``0.pth ... final.pth, train_data.pth, test_data.pth``, or one that holds
+        nothing but such a directory.
     out : path
         Directory of the run; it must not exist, and appears only when everything was read.
     activation : str, optional
-        Read from the directory's name (``Quad`` or ``ReLU``) if not given.
+        Read from the directory's name (``Quad``, ``ReLU``, ``GeLU`` or ``Id``) if not given.
 
     Returns
     -------
@@ -77,6 +91,7 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
     source, out = Path(source), Path(out)
     if out.exists():
         raise FileExistsError(f"{out} exists and is not overwritten; choose another directory")
+    source = _checkpoints(source)
     epochs = _epochs(source)
     final = read_checkpoint(source / "final.pth")
     theta, xi = _weights(source / "final.pth", final)
@@ -85,11 +100,14 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
     config = TrainingConfig(
         p=p,
         neurons=neurons,
+        task=_task(source / "train_data.pth", p),
         activation=activation or _activation(source),
         initial="published",
         dtype=str(theta.dtype),
-        steps=_field(final, "epoch", source / "final.pth"),
+        # A training that stopped early says in "epoch" how long it was to be.
+        steps=len(final.get("train_losses", ())) or _field(final, "epoch", source / "final.pth"),
         train_fraction=len(train) / p**2,
+        warmup=_WARMUP,
         **_optimizer(final, source / "final.pth"),
     )
     checkpoints = {}
@@ -123,9 +141,15 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
     return Run(out)
 
 
-def _epochs(source: Path) -> list[int]:
+def _checkpoints(source: Path) -> Path:
+    """The directory of the checkpoints, which may be the only one in `source`."""
     if not source.is_dir():
         raise ValueError(f"{source} is no directory; give one with 0.pth ... final.pth")
+    inner = [file.parent for file in source.glob("*/final.pth")]
+    return inner[0] if len(inner) == 1 and not (source / "final.pth").exists() else source
+
+
+def _epochs(source: Path) -> list[int]:
     epochs = sorted(int(file.stem) for file in source.glob("*.pth") if file.stem.isdigit())
     if not epochs or not (source / "final.pth").exists():
         raise ValueError(
@@ -182,27 +206,42 @@ def _tensor(model: Mapping[str, Any], name: str, file: Path) -> NDArray[Any]:
 
 def _pairs(file: Path, p: int) -> NDArray[np.int64]:
     stored = read_checkpoint(file)
+    if isinstance(stored, tuple) and len(stored) == 2:  # pairs and their answers
+        stored = stored[0]
     try:
         return tasks.check_pairs(np.asarray(stored), p)
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
 
 
+def _task(file: Path, p: int) -> str:
+    """The task whose answers are stored with the pairs; addition where none are."""
+    stored = read_checkpoint(file)
+    if not isinstance(stored, tuple):
+        return "addition"
+    (x, y), answers = np.asarray(stored[0]).T, np.asarray(stored[1])
+    for task in tasks.TASKS:
+        if np.array_equal(tasks.table(task, p)[x, y], answers):
+            return task
+    raise ValueError(f"{file}: the answers are those of none of {', '.join(tasks.TASKS)}")
+
+
 def _activation(source: Path) -> str:
-    found = [
-        name
-        for word, name in (("Quad", "quadratic"), ("ReLU", "relu"))
-        if re.search(word, source.name, re.IGNORECASE)
-    ]
+    words = set(source.name.lower().split("_"))
+    found = [name for word, name in _ACTIVATIONS.items() if word in words]
     if len(found) != 1:
         raise ValueError(
-            f"the name {source.name} does not tell the activation; give activation as quadratic "
-            "or relu"
+            f"the name {source.name} does not tell the activation; give activation as one of "
+            f"{', '.join(_ACTIVATIONS.values())}"
         )
     return found[0]
 
 
 def _optimizer(final: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    pipeline = _PIPELINE.get(file.parent.parent.name)
+    if "optimizer" not in final and pipeline is not None:
+        known = ("optimizer", "learning_rate", "weight_decay")
+        return {name: value for name, value in PRESETS[pipeline].items() if name in known}
     groups = _field(_field(final, "optimizer", file), "param_groups", file)
     group = groups[0]
     settings = {"learning_rate": group["lr"], "weight_decay": float(group["weight_decay"])}
@@ -247,7 +286,7 @@ def _last_metrics(
     """The same for the last step, whose numbers are not stored, from its weights."""
     layers = torch.tensor(np.stack([theta.T, xi.T])[:, None], dtype=torch.float64)
     table = [tasks.table(config.task, config.p)]
-    sets = [Examples.of([pairs], table, symmetric=True) for pairs in (train, test)]
+    sets = [Examples.of([pairs], table, symmetric=config.symmetric) for pairs in (train, test)]
     losses, accuracies = zip(
         *(evaluate(layers, examples, config.activation) for examples in sets), strict=True
     )

@@ -67,9 +67,49 @@ def test_an_embedding_composes_with_the_input_weights(source, tmp_path, transpos
     np.testing.assert_allclose(run.weights.theta.isel(step=0), W_in @ W_E, rtol=1e-12)
 
 
+@pytest.mark.parametrize("task", ["addition", "subtraction", "quadratic_form"])
+def test_answers_stored_with_the_pairs_tell_the_task(source, tmp_path, task):
+    pairs = torch.tensor(nets.all_pairs(5))
+    answers = torch.tensor(nets.tasks.table(task, 5).ravel())
+    for name in ("train_data", "test_data"):
+        torch.save((pairs, answers), source / f"{name}.pth")
+    run = nets.import_published(source, tmp_path / "run")
+    assert run.config.task == task
+    np.testing.assert_array_equal(run.train_pairs, pairs)
+    weights = run.weights.isel(step=-1)
+    guesses = nets.logits(weights.theta, weights.xi, "quadratic").argmax(-1)
+    right = float((guesses == answers.numpy()).mean())
+    assert float(run.metrics.train_accuracy[-1]) == pytest.approx(right)
+
+
+def test_answers_of_no_known_task_are_refused(source, tmp_path):
+    pairs = torch.tensor(nets.all_pairs(5))
+    torch.save((pairs, torch.zeros(25, dtype=torch.int64)), source / "train_data.pth")
+    with pytest.raises(ValueError, match=r"train_data\.pth: the answers are those of none of"):
+        nets.import_published(source, tmp_path / "run")
+
+
+def test_a_pipeline_run_lies_deeper_and_has_its_presets_optimiser(source, tmp_path):
+    """The authors' pipeline keeps no optimiser, and may have stopped before its last epoch."""
+    folder = tmp_path / "p_005" / "grokking"
+    folder.mkdir(parents=True)
+    moved = source.rename(folder / NAME.replace("Quad", "ReLU"))
+
+    def strip(stored):
+        del stored["optimizer"]
+        stored["epoch"] = 50_000
+
+    change(moved / "final.pth", strip)
+    run = nets.import_published(folder, tmp_path / "run")
+    published = nets.preset("he2026/grokking")
+    for name in ("activation", "optimizer", "learning_rate", "betas", "weight_decay"):
+        assert getattr(run.config, name) == getattr(published, name)
+    assert run.config.steps == 11  # as many losses are stored
+
+
 def test_activation_is_asked_for_where_the_name_does_not_tell(source, tmp_path):
     nameless = source.rename(tmp_path / "checkpoints")
-    with pytest.raises(ValueError, match="give activation as quadratic or relu"):
+    with pytest.raises(ValueError, match="give activation as one of quadratic, relu"):
         nets.import_published(nameless, tmp_path / "run")
     run = nets.import_published(nameless, tmp_path / "run", activation="relu")
     assert run.config.activation == "relu"

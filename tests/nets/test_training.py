@@ -28,6 +28,7 @@ def plain_loss(theta, xi, pairs, p, activation):
     [
         ("sgd", {"learning_rate": 0.3, "momentum": 0.5, "weight_decay": 0.01}),
         ("adamw", {"learning_rate": 0.01, "weight_decay": 2.0}),
+        ("adamw", {"learning_rate": 0.01, "weight_decay": 2.0, "warmup": 10}),
     ],
 )
 def test_training_is_that_of_a_plain_loop(tmp_path, optimizer, settings):
@@ -39,6 +40,8 @@ def test_training_is_that_of_a_plain_loop(tmp_path, optimizer, settings):
         loop = torch.optim.SGD(weights, lr=0.3, momentum=0.5, weight_decay=0.01)
     else:
         loop = torch.optim.AdamW(weights, lr=0.01, betas=(0.9, 0.98), weight_decay=2.0)
+    if config.warmup:
+        scheduler = torch.optim.lr_scheduler.LambdaLR(loop, lambda s: min(s / config.warmup, 1))
     for step in range(config.steps):
         loop.zero_grad()
         loss = plain_loss(*weights, run.train_pairs, 7, "quadratic")
@@ -47,6 +50,8 @@ def test_training_is_that_of_a_plain_loop(tmp_path, optimizer, settings):
             assert logged == pytest.approx(float(loss.detach()), rel=1e-9)
         loss.backward()
         loop.step()
+        if config.warmup:
+            scheduler.step()
     last = run.weights.isel(step=-1)
     assert int(last.step) == 60
     # Rounding, amplified over sixty steps.
