@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 OUT ?= demo
 
-.PHONY: demo test lint types clean
+.PHONY: demo test lint types docs clean
 
 demo: $(READY)
 	$(BIN)/grokode demo --out $(OUT)
@@ -26,10 +26,20 @@ types: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types .
 	MYPYPATH=build/types $(BIN)/mypy -p grokode
 
+# The pages read the docstrings of an installed copy, for the same reason. The site is in site/.
+docs: $(VENV)/.ready-docs
+	rm -rf build/docs site
+	$(BIN)/python -m pip install --quiet --no-deps --target build/docs .
+	$(BIN)/python -m mkdocs build --strict --config-file docs/builder/mkdocs.yml
+
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+$(VENV)/.ready-docs: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) build *.egg-info demo
+	rm -rf $(VENV) build *.egg-info demo site

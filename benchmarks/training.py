@@ -121,7 +121,9 @@ def plain(config: nets.TrainingConfig, steps: int, seed: int = 0) -> Trained:
         return functional.cross_entropy(hidden @ xi.T, answers)
 
     began = time.perf_counter()
-    for _ in range(steps):
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = config.rate(step)
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()

@@ -2,9 +2,9 @@
 
 from grokode.compare.alignment import scores
 from grokode.compare.budget import budget_over_steps, logit_budget
+from grokode.compare.demo_report import PLATEAU_CLAIM, Comparison, compare_run, write_report
 from grokode.compare.logits import logits
 from grokode.compare.observe import checkpoint, observed_winners, training_rule
-from grokode.compare.report import PLATEAU_CLAIM, Comparison, compare_run, write_report
 from grokode.compare.run_report import report
 from grokode.compare.rungs import ladder
 from grokode.compare.statistics import score_statistics

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from grokode.compare.observe import one_network
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 
@@ -191,11 +192,7 @@ def scores(run: Run, coordinates: str = "decoded") -> xr.Dataset:
     >>> found.ell_neuron.dims, found.step.values.tolist()
     (('step',), [0, 2, 4])
     """
-    if run.seed is None:
-        raise ValueError(f"{run.path} has seeds {list(run.seeds)}; pick one with run.select(seed)")
-    if run.config.separate_inputs:
-        raise ValueError(f"{run.path} has separate inputs; the scores are of one input layer")
-    weights, K = run.weights, (run.config.p - 1) // 2
+    weights, K = one_network(run), (run.config.p - 1) // 2
     rows, phases, coherences = [], [], []
     for index in range(weights.sizes["step"]):
         at = weights.isel(step=index)

@@ -35,11 +35,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.compare.kernels import all_logits, centred_logits, kernels, same_frequency_moments
+from grokode.compare.kernels import (
+    all_logits,
+    centred_logits,
+    kernels,
+    only_winners,
+    same_frequency_moments,
+)
+from grokode.compare.observe import one_network
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 
-__all__ = ["PARTS", "budget_over_steps", "logit_budget"]
+__all__ = ["PARTS", "budget_over_steps", "common_share", "logit_budget"]
 
 Array = NDArray[Any]
 
@@ -147,17 +154,7 @@ def budget_over_steps(run: Run) -> xr.Dataset:
     ValueError
         If the run holds several seeds, or its x and y have input weights of their own.
     """
-    weights = run.weights
-    if "seed" in weights.dims:
-        raise ValueError(
-            f"run {run.path} holds seeds {list(run.seeds)}, the budget is of one: "
-            "pass run.select(seed)"
-        )
-    if "theta_y" in weights:
-        raise ValueError(
-            f"run {run.path} has separate input weights for y, the budget is of one input layer: "
-            "train with separate_inputs=False"
-        )
+    weights = one_network(run)
     rows = []
     for index in range(weights.sizes["step"]):
         now = weights.isel(step=index).load()
@@ -166,6 +163,25 @@ def budget_over_steps(run: Run) -> xr.Dataset:
         rows.append(numbers.assign(reason=budget.attrs["reason"]))
     result = xr.concat(rows, dim=xr.Variable("step", weights.step.values), combine_attrs="drop")
     return result.assign_attrs(p=run.config.p, activation=run.config.activation)
+
+
+def common_share(budget: xr.Dataset) -> xr.DataArray:
+    """What the parts have in common: twice the sum of their covariances, NaN without a budget.
+
+    Parameters
+    ----------
+    budget : Dataset
+        From `logit_budget` or `budget_over_steps`.
+
+    Examples
+    --------
+    >>> wave = np.cos(2 * np.pi * np.arange(7) / 7)[None]
+    >>> budget = logit_budget(wave, wave)
+    >>> bool(abs(budget.share.sum() + common_share(budget) - 1) < 1e-12)
+    True
+    """
+    whole = budget.covariance.sum(["part", "other"], skipna=False)
+    return whole - budget.share.sum("part", skipna=False)
 
 
 def _same_frequency_parts(spectrum: xr.Dataset, activation: str) -> Array:
@@ -203,9 +219,7 @@ def _relu_parts(theta: Array, xi: Array) -> Array:
     spectrum = fourier.spectrum(theta, xi)
     same = _same_frequency_parts(spectrum, "relu")
     out = xi - xi.mean(-1, keepdims=True)
-    winner = fourier.leading_frequency(spectrum)
-    won = spectrum.theta_hat.where(spectrum.frequency == winner, 0).values
-    alone = all_logits(fourier.from_waves(np.zeros(len(theta)), won), out / 2, "abs")
+    alone = all_logits(only_winners(spectrum)[0], out / 2, "abs")
     whole = all_logits(theta, out / 2, "abs")
     of_one = theta.T @ out / 2
     linear = of_one[:, None] + of_one

@@ -11,6 +11,7 @@ import xarray as xr
 
 from grokode.compare.mechanism import Mechanism
 from grokode.compare.mechanism_tables import measures
+from grokode.compare.trajectories import PLATEAU_DROP
 
 __all__ = ["Claim", "Verdict", "claims_table", "flow_claims", "logit_claims", "mechanism_claims"]
 
@@ -137,7 +138,7 @@ def flow_claims(winners: xr.Dataset, errors: xr.Dataset | None) -> list[Verdict]
     if errors is None or "ticket_flow" not in errors.rule:
         return [FLOW.judge("the flow is that of SGD"), *found]
     flow = errors.sel(rule="ticket_flow")
-    plateau = flow.beta_error.where(flow.loss_drop <= 0.005, drop=True)
+    plateau = flow.beta_error.where(flow.loss_drop <= PLATEAU_DROP, drop=True)
     error = float(plateau.max()) if plateau.size else float("nan")
     # A theory that has blown up on the plateau is as wrong as can be.
     return [FLOW.judge(np.inf if bool(plateau.isnull().any()) else error), *found]

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
+from grokode.compare.estimates import wilson
 from grokode.compare.winners import winners
 from grokode.nets.runs import Run
 from grokode.theory import fourier
@@ -125,10 +125,7 @@ def corollary(
         winner = get_predictor("blowup_time").winners(start, rule)
         for row, name in enumerate(_RULES):
             hits[row, column] = int((get_predictor(name).winners(start, rule) == winner).sum())
-    interval = [
-        [stats.binomtest(int(k), neurons).proportion_ci(method="wilson") for k in row]
-        for row in hits
-    ]
+    interval = [[wilson(count, neurons) for count in row] for row in hits]
     return xr.Dataset(
         {
             "accuracy": (("rule", "spread"), hits / neurons),

@@ -14,12 +14,14 @@ __all__ = [
     "FEWEST",
     "block_permutation",
     "lead_lag",
+    "newey_west_lags",
     "pearson",
     "pooled",
     "regression",
     "spearman",
     "why_no_pair",
     "why_not",
+    "wilson",
 ]
 
 Array = NDArray[np.floating]
@@ -80,7 +82,7 @@ def regression(
     """Accuracy on standardised magnitudes, without and with the score.
 
     Ordinary least squares; intervals are 95% with errors that allow for heteroskedasticity and
-    autocorrelation (Newey-West, lags 4 (n/100)^(2/9)).
+    autocorrelation (Newey-West, see `newey_west_lags`).
 
     Parameters
     ----------
@@ -110,7 +112,7 @@ def regression(
         return "test accuracy is constant"
     if np.linalg.matrix_rank(np.column_stack(list(standard.values()))) < len(standard):
         return "the baselines and the score are collinear"
-    lags = int(4 * (len(y) / 100) ** (2 / 9))
+    lags = newey_west_lags(len(y))
 
     def fit(names: Sequence[str]) -> tuple[Any, dict[str, Any]]:
         X = sm.add_constant(np.column_stack([standard[name] for name in names]))
@@ -194,6 +196,29 @@ def pooled(values: Sequence[float | str]) -> dict[str, Any]:
         return result | {"interval": "one run has no spread"}
     half = stats.sem(z) * stats.t.ppf(0.975, len(z) - 1)
     return result | {"interval": [float(np.tanh(z.mean() + s * half)) for s in (-1, 1)]}
+
+
+def newey_west_lags(n: int) -> int:
+    """Lags over which n values are taken to be correlated, the usual 4 (n/100)^(2/9).
+
+    Examples
+    --------
+    >>> newey_west_lags(100), newey_west_lags(251)
+    (4, 4)
+    """
+    return int(4 * (n / 100) ** (2 / 9))
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a fraction, hits out of n independent draws.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in wilson(5, 10)]
+    [0.237, 0.763]
+    """
+    low, high = stats.binomtest(int(hits), n).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
 def why_not(values: Array, what: str = "test accuracy") -> str:

@@ -1,18 +1,15 @@
-"""Fits, peaks, margins and budget of logits as rows of text and as plain numbers.
-
-The rows are those of `grokode.compare.tables`: header first, for the terminal and for the page.
-"""
+"""Fits, peaks, margins and budget of logits as rows of text and as plain numbers."""
 
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from grokode.compare.budget import common_share
+from grokode.compare.cells import Rows, plain, text
 from grokode.compare.logits import FITS, KERNELS, PEAKS, QUANTILES
 
 __all__ = ["budget_json", "budget_table", "fits_table", "logits_json", "peaks_table"]
-
-Rows = list[list[str]]
 
 
 def fits_table(fit: xr.Dataset) -> Rows:
@@ -39,13 +36,13 @@ def fits_table(fit: xr.Dataset) -> Rows:
         here = fit.sel(kernel=kernel)
         of_weights = here.weights_scale
         mean = float(of_weights.mean())
-        rows.append([_words(kernel), _r2(fit, kernel), _text(here.uniform_scale), _text(mean)])
+        rows.append([_words(kernel), _r2(fit, kernel), text(here.uniform_scale), text(mean)])
         name = f"{kernel}_per_frequency"
         rows.append(
             [_words(name), _r2(fit, name), _range(here.frequency_scale), _range(of_weights)]
         )
     single = "single_frequency"
-    rows.append([_words(single), _r2(fit, single), _text(fit.single_frequency_scale), "1"])
+    rows.append([_words(single), _r2(fit, single), text(fit.single_frequency_scale), "1"])
     return [*rows, [_words(f"{single}_unscaled"), _r2(fit, f"{single}_unscaled"), "1", "1"]]
 
 
@@ -74,13 +71,13 @@ def peaks_table(fit: xr.Dataset) -> Rows:
             here = fit.sel(source=source, peak=peak)
             spread = float(here.peak_spread)
             cells.append(
-                _text(here.peak_height) + (f" ± {spread:.3g}" if source == "network" else "")
+                text(here.peak_height) + (f" ± {spread:.3g}" if source == "network" else "")
             )
         rows.append([peak, *cells])
     for name in ("margin_min", "margin_mean"):
-        rows.append([_words(name), *(_text(value) for value in fit[name])])
-    bounds = [_text(fit.softmax_bound), "-", _text(fit.expected_softmax_bound)]
-    return [*rows, ["least softmax of the answer", _text(fit.probability_min), *bounds]]
+        rows.append([_words(name), *(text(value) for value in fit[name])])
+    bounds = [text(fit.softmax_bound), "-", text(fit.expected_softmax_bound)]
+    return [*rows, ["least softmax of the answer", text(fit.probability_min), *bounds]]
 
 
 def logits_json(fit: xr.Dataset) -> dict[str, Any]:
@@ -101,11 +98,11 @@ def logits_json(fit: xr.Dataset) -> dict[str, Any]:
     """
     result: dict[str, Any] = {name: fit.attrs[name] for name in ("p", "activation", "reason")}
     numbers = [str(name) for name, values in fit.data_vars.items() if not values.dims]
-    result |= {name: _plain(fit[name]) for name in numbers}
-    result["fits"] = {name: _plain(fit.fit_r2.sel(fit=name)) for name in FITS}
+    result |= {name: plain(fit[name]) for name in numbers}
+    result["fits"] = {name: plain(fit.fit_r2.sel(fit=name)) for name in FITS}
     result["kernels"] = {
         kernel: {
-            name: _plain(fit[name].sel(kernel=kernel))
+            name: plain(fit[name].sel(kernel=kernel))
             for name in ("uniform_scale", "frequency_scale", "weights_scale")
         }
         for kernel in KERNELS
@@ -115,17 +112,15 @@ def logits_json(fit: xr.Dataset) -> dict[str, Any]:
         here = fit.sel(source=source)
         result["peaks"][source] = {
             peak: {
-                "mean": _plain(here.peak_height.sel(peak=peak)),
-                "spread": _plain(here.peak_spread.sel(peak=peak)),
+                "mean": plain(here.peak_height.sel(peak=peak)),
+                "spread": plain(here.peak_spread.sel(peak=peak)),
             }
             for peak in PEAKS
         }
         result["margins"][source] = {
-            "min": _plain(here.margin_min),
-            "mean": _plain(here.margin_mean),
-            "quantiles": {
-                f"{q:g}": _plain(here.margin_quantile.sel(quantile=q)) for q in QUANTILES
-            },
+            "min": plain(here.margin_min),
+            "mean": plain(here.margin_mean),
+            "quantiles": {f"{q:g}": plain(here.margin_quantile.sel(quantile=q)) for q in QUANTILES},
         }
     return result
 
@@ -150,7 +145,7 @@ def budget_table(budget: xr.Dataset) -> Rows:
         return [*rows, ["no budget", reason]]
     for part in budget.part.values:
         rows.append([str(part).replace("_", " "), f"{float(budget.share.sel(part=part)):.4f}"])
-    rows.append(["covariances of the parts", f"{float(_off_diagonal(budget)):+.4f}"])
+    rows.append(["covariances of the parts", f"{float(common_share(budget)):+.4f}"])
     return [*rows, ["sum", f"{float(budget.covariance.sum()):.4f}"]]
 
 
@@ -184,13 +179,13 @@ def budget_json(budget: xr.Dataset) -> dict[str, Any]:
         result["reason"] = budget.reason.values.tolist()
     else:
         result["reason"] = _reason(budget)
-    result["share"] = {name: _plain(budget.share.sel(part=name)) for name in names}
+    result["share"] = {name: plain(budget.share.sel(part=name)) for name in names}
     result["covariance"] = {
-        f"{one} {other}": _plain(budget.covariance.sel(part=one, other=other))
+        f"{one} {other}": plain(budget.covariance.sel(part=one, other=other))
         for index, one in enumerate(names)
         for other in names[index + 1 :]
     }
-    return result | {name: _plain(budget[name]) for name in ("variance", "closure")}
+    return result | {name: plain(budget[name]) for name in ("variance", "closure")}
 
 
 def _words(name: str) -> str:
@@ -199,11 +194,7 @@ def _words(name: str) -> str:
 
 
 def _r2(fit: xr.Dataset, name: str) -> str:
-    return _text(fit.fit_r2.sel(fit=name))
-
-
-def _text(value: Any) -> str:
-    return "-" if np.isnan(value) else f"{float(value):.4g}"
+    return text(fit.fit_r2.sel(fit=name))
 
 
 def _range(values: xr.DataArray) -> str:
@@ -212,15 +203,5 @@ def _range(values: xr.DataArray) -> str:
     return f"{float(values.min()):.4g} to {float(values.max()):.4g}"
 
 
-def _off_diagonal(budget: xr.Dataset) -> xr.DataArray:
-    return budget.covariance.sum(["part", "other"]) - budget.share.sum("part")
-
-
 def _reason(budget: xr.Dataset) -> str:
     return str(budget.reason.item() if "reason" in budget else budget.attrs["reason"])
-
-
-def _plain(values: xr.DataArray) -> Any:
-    """Numbers of an array as JSON has them: None for NaN."""
-    numbers = values.astype(object).where(values.notnull(), None)
-    return numbers.values.tolist()

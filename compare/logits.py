@@ -16,7 +16,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.compare.kernels import all_logits, centred_logits, kernels, same_frequency_moments
+from grokode.compare.kernels import (
+    all_logits,
+    centred_logits,
+    kernels,
+    only_winners,
+    same_frequency_moments,
+)
+from grokode.nets import tasks
 from grokode.theory import fourier, mechanism
 
 __all__ = ["FITS", "KERNELS", "PEAKS", "QUANTILES", "logits"]
@@ -109,18 +116,7 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
         explained = np.concatenate([by_kernels, by_waves])
         weights = _weights_scales(fourier.spectrum(theta, xi), activation)
     own = weights.mean(-1)
-    proposition = uniform[0] / 2 * _centred_proposition(p)
-    relu_kernel = _pattern("relu", np.full(K, uniform[1]))
-    if activation == "relu":
-        expected = _pattern("relu", np.full(K, own[1]))
-    else:
-        expected = own[0] / 2 * _centred_proposition(p)
-    sources = {
-        "network": network,
-        "proposition_1": proposition,
-        "relu_kernel": relu_kernel,
-        "weights": expected,
-    }
+    sources = {"network": network} | _predicted(p, uniform, own, activation)
     heights, spreads = _peaks(sources)
     margins = np.stack([_margins(values) for values in sources.values()])
     answered = margins[0] > 0
@@ -130,7 +126,11 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
     return xr.Dataset(
         {
             "network": (dims, network, {"long_name": "network's logits, centred"} | logit),
-            "theory": (dims, proposition, {"long_name": "Proposition 1, centred"} | logit),
+            "theory": (
+                dims,
+                sources["proposition_1"],
+                {"long_name": "Proposition 1, centred"} | logit,
+            ),
             "accuracy": np.nan if reason else answered.mean(),
             "scale": uniform[0] / 2,
             "expected_scale": own[0] / 2,
@@ -166,9 +166,9 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
                 np.quantile(margins, QUANTILES, axis=(1, 2)).T,
                 logit,
             ),
-            "proposition_margin": mechanism.proposition_1_margin(p, uniform[0] / 2),
+            "proposition_margin": uniform[0] / 2 * mechanism.proposition_1_margin(p, 1.0),
             "softmax_bound": _bound(p, uniform[0] / 2),
-            "expected_margin": mechanism.proposition_1_margin(p, own[0] / 2),
+            "expected_margin": own[0] / 2 * mechanism.proposition_1_margin(p, 1.0),
             "expected_softmax_bound": _bound(p, own[0] / 2),
             "probability_min": probability.min(),
             "probability_mean": probability.mean(),
@@ -184,6 +184,21 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
         },
         attrs={"p": p, "activation": activation, "reason": reason},
     )
+
+
+def _predicted(p: int, uniform: Array, own: Array, activation: str) -> dict[str, Array]:
+    """Logits by both kernels at their fitted scale, and by the network's own at its weights'."""
+    proposition = _centred_proposition(p)
+    of_each = np.ones((p - 1) // 2)
+    if activation == "relu":
+        weights = _pattern("relu", own[1] * of_each)
+    else:
+        weights = own[0] / 2 * proposition
+    return {
+        "proposition_1": uniform[0] / 2 * proposition,
+        "relu_kernel": _pattern("relu", uniform[1] * of_each),
+        "weights": weights,
+    }
 
 
 def _kernel_fits(network: Array) -> tuple[Array, Array, Array]:
@@ -212,14 +227,7 @@ def _single_frequency_fit(
     theta: Array, xi: Array, activation: str, network: Array, unit: float
 ) -> tuple[float, Array]:
     """Scale of the network whose neurons keep their winner's wave alone, R^2 with and without."""
-    spectrum = fourier.spectrum(theta, xi)
-    kept = spectrum.frequency == fourier.leading_frequency(spectrum)
-    none = np.zeros(len(theta))
-    inputs, outputs = (
-        fourier.from_waves(none, spectrum[name].where(kept, 0).values)
-        for name in ("theta_hat", "xi_hat")
-    )
-    alone = all_logits(inputs, outputs, activation)
+    alone = all_logits(*only_winners(fourier.spectrum(theta, xi)), activation)
     alone = (alone - alone.mean(-1, keepdims=True)) / unit
     network = network / unit
     product, norm, variance = (network * alone).sum(), (alone**2).sum(), (network**2).sum()
@@ -240,8 +248,8 @@ def _weights_scales(spectrum: xr.Dataset, activation: str) -> Array:
 
 
 def _bound(p: int, scale: float) -> float:
-    # A margin far below zero bounds nothing, and its exponential may overflow.
-    return float(np.maximum(0, mechanism.softmax_bound(p, np.maximum(scale, 0))))
+    """What a scale leaves to the right answer at least; 0 where that says nothing, NaN for NaN."""
+    return np.nan if np.isnan(scale) else max(0.0, mechanism.softmax_bound(p, max(scale, 0.0)))
 
 
 def _centred_proposition(p: int) -> Array:
@@ -286,17 +294,15 @@ def _peaks(sources: dict[str, Array]) -> tuple[Array, Array]:
 
 def _margins(values: Array) -> Array:
     """Logit of the right answer minus the best other, (x, y)."""
-    x = np.arange(len(values))
-    answers = ((x[:, None] + x) % len(x))[..., None]
+    answers = tasks.table("addition", len(values))[..., None]
     right = np.take_along_axis(values, answers, -1)[..., 0]
-    others = np.where(x == answers, -np.inf, values)
+    others = np.where(np.arange(len(values)) == answers, -np.inf, values)
     return right - others.max(-1)
 
 
 def _probability(network: Array) -> Array:
     """Softmax of the right answer, (x, y)."""
-    x = np.arange(len(network))
     exponentials = np.exp(network - network.max(-1, keepdims=True))
-    answers = ((x[:, None] + x) % len(x))[..., None]
+    answers = tasks.table("addition", len(network))[..., None]
     right = np.take_along_axis(exponentials, answers, -1)[..., 0]
     return right / exponentials.sum(-1)

@@ -26,7 +26,7 @@ from grokode.compare.cosines import (
 )
 from grokode.compare.kernels import centred_logits
 from grokode.compare.leakage import harmonic_leakage
-from grokode.compare.observe import checkpoint
+from grokode.compare.observe import checkpoint, one_network
 from grokode.compare.phases import (
     frequency_balance,
     magnitude_homogeneity,
@@ -34,6 +34,7 @@ from grokode.compare.phases import (
     phase_uniformity,
     winning_waves,
 )
+from grokode.nets import tasks
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 
@@ -56,13 +57,14 @@ PUBLISHED_SWAP = {
     "identity": 0.041,
     "cubic": 0.036,
 }
-"""Accuracy over all pairs of the published ReLU network under each activation; NaN: not given.
-
-XX"""
+"""Accuracy over all pairs of the published ReLU network under each activation; NaN: not given."""
 
 
 def activation_swap(
-    theta: ArrayLike, xi: ArrayLike, activations: Sequence[str] = tuple(PUBLISHED_SWAP)
+    theta: ArrayLike,
+    xi: ArrayLike,
+    activations: Sequence[str] = tuple(PUBLISHED_SWAP),
+    answers: ArrayLike | None = None,
 ) -> xr.Dataset:
     """Accuracy over all pairs of one set of weights under each activation (Observation 4).
 
@@ -71,6 +73,8 @@ def activation_swap(
     theta, xi : array (neuron, p)
     activations : sequence of str
         Names of `grokode.nets.activations.ACTIVATIONS`.
+    answers : integers (x, y), optional
+        Right outputs, those of addition if not given.
 
     Returns
     -------
@@ -94,12 +98,12 @@ def activation_swap(
     [1.0, 0.2]
     """
     theta, xi = np.asarray(theta, dtype=np.float64), np.asarray(xi, dtype=np.float64)
-    x = np.arange(theta.shape[-1])
-    answers = (x[:, None] + x) % len(x)
+    p = theta.shape[-1]
+    right_ones = tasks.table("addition", p) if answers is None else np.asarray(answers)
     accuracies, reasons = [], []
     for activation in activations:
         values, reason = centred_logits(theta, xi, activation)
-        right = float((values.argmax(-1) == answers).mean())
+        right = float((values.argmax(-1) == right_ones).mean())
         accuracies.append(np.nan if reason else right)
         reasons.append(reason)
     return xr.Dataset(
@@ -109,7 +113,7 @@ def activation_swap(
             "reason": ("activation", reasons),
         },
         coords={"activation": list(activations)},
-        attrs={"p": len(x), "chance": 1 / len(x)},
+        attrs={"p": p, "chance": 1 / p},
     )
 
 
@@ -147,7 +151,7 @@ def mechanism_history(run: Run) -> xr.Dataset:
     >>> history.step.values.tolist(), float(history.same_leader[0])
     ([0, 10, 20], 1.0)
     """
-    weights = _one_input_layer(run)
+    weights = one_network(run)
     shape = (weights.sizes["step"], len(LAYERS), weights.sizes["neuron"])
     share, participation = np.full(shape, np.nan), np.full(shape[:2], np.nan)
     same, sine = np.full((2, shape[0]), np.nan)
@@ -250,12 +254,13 @@ def mechanism(run: Run, step: int | None = None) -> Mechanism:
     >>> found.step, found.reason, found.parts["balance"].attrs["reason"][:20]
     (20, '', '8 neurons on 2 frequ')
     """
-    _one_input_layer(run)
+    one_network(run)
     now = checkpoint(run, step)
     parts: dict[str, xr.Dataset] = {}
     if _is_finite(now):
         theta, xi = now.theta.values, now.xi.values
         spectrum = fourier.spectrum(theta, xi)
+        answers = tasks.table(run.config.task, run.config.p, run.config.seed)
         parts = {
             "fits": cosine_fits(theta, xi),
             "coefficients": basis_coefficients(theta, xi),
@@ -265,7 +270,7 @@ def mechanism(run: Run, step: int | None = None) -> Mechanism:
             "uniformity": phase_uniformity(spectrum),
             "homogeneity": magnitude_homogeneity(spectrum),
             "leakage": harmonic_leakage(spectrum),
-            "swap": activation_swap(theta, xi),
+            "swap": activation_swap(theta, xi, answers=answers),
         }
     return Mechanism(
         p=run.config.p,
@@ -276,21 +281,6 @@ def mechanism(run: Run, step: int | None = None) -> Mechanism:
         parts=parts,
         history=mechanism_history(run),
     )
-
-
-def _one_input_layer(run: Run) -> xr.Dataset:
-    weights = run.weights
-    if "seed" in weights.dims:
-        raise ValueError(
-            f"run {run.path} holds seeds {list(run.seeds)}, the mechanism is of one: "
-            "pass run.select(seed)"
-        )
-    if "theta_y" in weights:
-        raise ValueError(
-            f"run {run.path} has separate input weights for y, the mechanism is of one input "
-            "layer: train with separate_inputs=False"
-        )
-    return weights
 
 
 def _is_finite(weights: xr.Dataset) -> bool:

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokode.compare.cells import Rows, or_reason, plain, text
 from grokode.compare.mechanism import PUBLISHED_SWAP, Mechanism
 from grokode.compare.phases import RANDOM_SINE
 
 __all__ = ["Measure", "measures", "mechanism_json", "mechanism_table"]
-
-Rows = list[list[str]]
 
 _ORDINALS = {1: "1st", 2: "2nd", 3: "3rd"}
 
@@ -66,15 +65,15 @@ def mechanism_table(found: Mechanism) -> Rows:
     if found.reason:
         return [*rows, ["", "nothing to measure", found.reason, "", "", ""]]
     for m in measures(found):
-        value = m.value if isinstance(m.value, str) else _text(m.value)
+        value = m.value if isinstance(m.value, str) else text(m.value)
         rows.append(
             [
                 str(m.observation),
                 m.text,
                 value,
-                _text(m.theory),
-                _text(m.random),
-                _text(m.published),
+                text(m.theory),
+                text(m.random),
+                text(m.published),
             ]
         )
     return rows
@@ -92,13 +91,13 @@ def mechanism_json(found: Mechanism) -> dict[str, Any]:
         None stands for NaN.
     """
     of_step = {
-        name: _plain(found.history[name])
+        name: plain(found.history[name])
         for name in ("step", "reason", "same_leader", "mean_abs_sin")
     }
     for row, layer in enumerate(found.history.layer.values):
         share = found.history.initial_share.isel(layer=row).values
         of_step[f"initial_share_{layer}"] = [_number(_median(now, "")) for now in share]
-        of_step[f"participation_{layer}"] = _plain(found.history.participation.isel(layer=row))
+        of_step[f"participation_{layer}"] = plain(found.history.participation.isel(layer=row))
     result: dict[str, Any] = {
         "p": found.p,
         "neurons": found.neurons,
@@ -113,7 +112,7 @@ def mechanism_json(found: Mechanism) -> dict[str, Any]:
     uniformity, homogeneity = found.parts["uniformity"], found.parts["homogeneity"]
     result["dead_neurons"] = found.parts["doubling"].attrs["dead"]
     result["frequencies"] = {
-        name: _plain(values)
+        name: plain(values)
         for name, values in (
             ("frequency", uniformity.frequency),
             ("neurons", uniformity.neurons),
@@ -192,78 +191,64 @@ def _phases(found: Mechanism) -> list[Measure]:
             "mean_abs_sin",
             2,
             "mean |sin D|, D = 2φ - ψ",
-            _value(doubling.mean_abs_sin, reason),
+            or_reason(doubling.mean_abs_sin, reason),
             0.0,
             RANDOM_SINE,
         ),
-        Measure("mean_cos", 2, "mean cos D", _value(doubling.mean_cos, reason), 1.0, 0.0),
+        Measure("mean_cos", 2, "mean cos D", or_reason(doubling.mean_cos, reason), 1.0, 0.0),
     ]
 
 
 def _symmetry(found: Mechanism) -> list[Measure]:
-    balance, uniformity = found.parts["balance"], found.parts["uniformity"]
-    homogeneity = found.parts["homogeneity"]
-    reason = uniformity.attrs["reason"]
+    return [*_balance(found), *_uniformity(found), *_homogeneity(found)]
+
+
+def _balance(found: Mechanism) -> list[Measure]:
+    balance = found.parts["balance"]
+    fewest, most = float(balance.neurons.min()), float(balance.neurons.max())
     expected = float(balance.expected)
+    p_value = or_reason(balance.p_value, balance.attrs["reason"])
+    return [
+        Measure("fewest_neurons", 3, "fewest neurons to a frequency", fewest, expected),
+        Measure("most_neurons", 3, "most neurons to a frequency", most, expected),
+        Measure(
+            "balance_p_value", 3, "even spread over the frequencies, chi-square p-value", p_value
+        ),
+    ]
+
+
+def _uniformity(found: Mechanism) -> list[Measure]:
+    uniformity = found.parts["uniformity"]
+    reason = uniformity.attrs["reason"]
+    p_value = or_reason(uniformity.adjusted_p_value.min(), reason)
     rows = [
-        Measure(
-            "fewest_neurons",
-            3,
-            "fewest neurons to a frequency",
-            float(balance.neurons.min()),
-            expected,
-        ),
-        Measure(
-            "most_neurons", 3, "most neurons to a frequency", float(balance.neurons.max()), expected
-        ),
-        Measure(
-            "balance_p_value",
-            3,
-            "even spread over the frequencies, chi-square p-value",
-            _value(balance.p_value, balance.attrs["reason"]),
-        ),
-        Measure(
-            "uniformity_p_value",
-            3,
-            "even phases, smallest Rayleigh p-value (Holm)",
-            _value(uniformity.adjusted_p_value.min(), reason),
-        ),
+        Measure("uniformity_p_value", 3, "even phases, smallest Rayleigh p-value (Holm)", p_value)
     ]
     for order in uniformity.order.values:
         now = uniformity.sel(order=order)
-        ordinal = _ORDINALS.get(int(order), f"{order}th")
-        rows += [
-            Measure(
-                f"noise_{order}",
-                3,
-                f"N resultant² of the phases, {ordinal} order (mean)",
-                _value(now.noise, reason),
-                0.0,
-                1.0,
-            ),
-            Measure(
-                f"noise_{order}_p_value",
-                3,
-                f"random phases with as little, {ordinal} order (part)",
-                _value(now.noise_p_value, reason),
-            ),
-        ]
-    for layer, name in (("theta", "input"), ("xi", "output")):
-        now = homogeneity.sel(layer=layer)
-        for kind, text in (("within", "within a frequency"), ("between", "between frequencies")):
-            rows.append(
-                Measure(
-                    f"variation_{kind}_{layer}",
-                    3,
-                    f"variation of the {name} magnitudes {text}",
-                    _value(
-                        now[f"variation_{kind}"],
-                        homogeneity.attrs["reason"] or "neurons hold one frequency alone",
-                    ),
-                    0.0,
-                )
-            )
+        name, ordinal = f"noise_{order}", _ORDINALS.get(int(order), f"{order}th")
+        noise, as_little = (or_reason(n, reason) for n in (now.noise, now.noise_p_value))
+        words = f"N resultant² of the phases, {ordinal} order (mean)"
+        rows.append(Measure(name, 3, words, noise, theory=0.0, random=1.0))
+        words = f"random phases with as little, {ordinal} order (part)"
+        rows.append(Measure(f"{name}_p_value", 3, words, as_little))
     return rows
+
+
+def _homogeneity(found: Mechanism) -> list[Measure]:
+    homogeneity = found.parts["homogeneity"]
+    reason = homogeneity.attrs["reason"] or "neurons hold one frequency alone"
+    return [
+        Measure(
+            f"variation_{kind}_{layer}",
+            3,
+            f"variation of the {name} magnitudes {words}",
+            or_reason(homogeneity[f"variation_{kind}"].sel(layer=layer), reason),
+            theory=0.0,
+        )
+        for layer, name in (("theta", "input"), ("xi", "output"))
+        for kind, words in (("within", "within a frequency"), ("between", "between frequencies"))
+    ]
 
 
 def _leakage(found: Mechanism) -> list[Measure]:
@@ -280,7 +265,7 @@ def _leakage(found: Mechanism) -> list[Measure]:
                     f"leakage_{layer}_{r}",
                     1,
                     f"{name} magnitude at {r}k over that at k (median)",
-                    _value(
+                    or_reason(
                         middle.sel(at),
                         leakage.attrs["reason"] or f"{r}k is 0 or k itself at p = {found.p}",
                     ),
@@ -304,7 +289,7 @@ def _swap(found: Mechanism) -> list[Measure]:
             f"swap_{name}",
             4,
             f"accuracy under {name}" + (", its own" if name == found.activation else ""),
-            _value(
+            or_reason(
                 swap.accuracy.sel(activation=name), str(swap.reason.sel(activation=name).item())
             ),
             random=swap.attrs["chance"],
@@ -314,11 +299,6 @@ def _swap(found: Mechanism) -> list[Measure]:
     ]
 
 
-def _value(number: xr.DataArray, reason: str) -> float | str:
-    value = float(number)
-    return value if np.isfinite(value) else reason
-
-
 def _median(values: Sequence[float] | np.ndarray, reason: str) -> float | str:
     known = np.asarray(values)[np.isfinite(values)]
     return float(np.median(known)) if known.size else reason
@@ -326,12 +306,3 @@ def _median(values: Sequence[float] | np.ndarray, reason: str) -> float | str:
 
 def _number(value: float | str) -> float | None:
     return None if isinstance(value, str) or np.isnan(value) else value
-
-
-def _plain(values: xr.DataArray) -> Any:
-    """Numbers of an array as JSON has them: None for NaN."""
-    return values.astype(object).where(values.notnull(), None).values.tolist()
-
-
-def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"

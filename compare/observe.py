@@ -7,7 +7,29 @@ from grokode.nets.runs import Run
 from grokode.theory import fourier
 from grokode.theory.rule import TrainingRule
 
-__all__ = ["checkpoint", "checkpoint_accuracy", "observed_winners", "training_rule"]
+__all__ = [
+    "check_addition",
+    "checkpoint",
+    "checkpoint_accuracy",
+    "observed_winners",
+    "one_network",
+    "training_rule",
+]
+
+
+def check_addition(run: Run) -> None:
+    """Refuse a run that learns anything but addition, or with input weights of y alone.
+
+    Raises
+    ------
+    ValueError
+    """
+    config = run.config
+    if config.task != "addition" or config.separate_inputs:
+        raise ValueError(
+            f"theory is about addition with one set of input weights; {run.path} has task "
+            f"{config.task}, separate_inputs {config.separate_inputs}"
+        )
 
 
 def training_rule(run: Run) -> TrainingRule:
@@ -25,14 +47,14 @@ def training_rule(run: Run) -> TrainingRule:
     ------
     ValueError
         If the run is of a kind that theory has no prediction for: another task than addition,
-        separate inputs, or an embedding.
+        separate inputs, or an embedding; or if it holds several seeds.
     """
+    _check_one_seed(run)
+    check_addition(run)
     config, steps = run.config, run.weights.step.values
-    if config.task != "addition" or config.separate_inputs or config.embedding is not None:
+    if config.embedding is not None:
         raise ValueError(
-            f"theory is about addition with one set of input weights; {run.path} has task "
-            f"{config.task}, separate_inputs {config.separate_inputs}, embedding "
-            f"{config.embedding}"
+            f"theory has no rule for a learned embedding; {run.path} has one of {config.embedding}"
         )
     # SGD on the summed loss takes the steps of the mean loss with its rate times the pairs
     # and its decay over them; to AdamW the scale of the loss is all the same, but for eps.
@@ -43,6 +65,8 @@ def training_rule(run: Run) -> TrainingRule:
         activation=config.activation,
         optimizer=config.optimizer,
         learning_rate=config.learning_rate * scale,
+        warmup=config.warmup,
+        first_step=int(steps[0]),
         momentum=config.momentum,
         betas=config.betas,
         eps=config.eps,
@@ -50,6 +74,28 @@ def training_rule(run: Run) -> TrainingRule:
         train_pairs=run.train_pairs,
         steps=int(steps[-1] - steps[0]),
     )
+
+
+def one_network(run: Run) -> xr.Dataset:
+    """Weights over the checkpoints of a run of one seed whose x and y share their input weights.
+
+    Returns
+    -------
+    Dataset
+        Lazy ``theta (step, neuron, x)`` and ``xi (step, neuron, output)``.
+
+    Raises
+    ------
+    ValueError
+        If the run holds several seeds, or its x and y have input weights of their own.
+    """
+    _check_one_seed(run)
+    if run.config.separate_inputs:
+        raise ValueError(
+            f"run {run.path} has separate input weights for y, which is not measured here: train "
+            "with separate_inputs=False"
+        )
+    return run.weights
 
 
 def observed_winners(run: Run) -> xr.DataArray:
@@ -132,3 +178,11 @@ def checkpoint_accuracy(run: Run) -> xr.Dataset:
         | {"measured_at": ("step", measured)},
         coords={"step": steps},
     )
+
+
+def _check_one_seed(run: Run) -> None:
+    if run.seed is None:
+        raise ValueError(
+            f"run {run.path} holds several seeds, {list(run.seeds)}; choose one with "
+            "run.select(seed)"
+        )

@@ -11,8 +11,8 @@ import numpy as np
 import statsmodels.api as sm
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
+from grokode.compare.estimates import FEWEST, newey_west_lags, wilson
 from grokode.compare.observe import training_rule
 from grokode.compare.stages import Stages
 from grokode.nets.runs import Run
@@ -30,9 +30,6 @@ VARIANTS = ("training pairs", "all pairs")
 
 WINDOWS = ("after memorisation", "memorised", "generalised")
 """Stretches over which decay is fitted: from memorisation to the end, and each of its stages."""
-
-FEWEST = 8
-"""Fewer checkpoints than this give no rate worth a number."""
 
 
 def perturbed_lottery(run: Run, found: Stages) -> xr.Dataset:
@@ -91,8 +88,7 @@ def perturbed_lottery(run: Run, found: Stages) -> xr.Dataset:
             used = replace(rule, train_pairs=None) if row else rule
             predicted, stopped[row] = _leaders(initial, used, steps)
             agreement[row] = (predicted == observed).mean(1)
-            hits = stats.binomtest(round(agreement[row, -1] * n), n)
-            interval[row] = [*hits.proportion_ci(method="wilson")]
+            interval[row] = wilson(round(agreement[row, -1] * n), n)
     return xr.Dataset(
         {
             "agreement": (("variant", "step"), agreement, {"long_name": "same leading frequency"}),
@@ -177,7 +173,7 @@ def decay_fit(steps: ArrayLike, sizes: ArrayLike) -> tuple[float, float, float, 
     -------
     rate, low, high, r2 : float
         Rate per step, its 95% interval with errors that allow for heteroskedasticity and
-        autocorrelation (Newey-West, lags 4 (n/100)^(2/9)), and the share of the logarithm's
+        autocorrelation (Newey-West), and the share of the logarithm's
         variance that the line explains. The interval is that of a line's slope; where r2 is low the
         decay is not exponential. NaN for fewer than three sizes.
 
@@ -195,8 +191,8 @@ def decay_fit(steps: ArrayLike, sizes: ArrayLike) -> tuple[float, float, float, 
     # In units of the whole stretch, so that neither column of the regression dwarfs the other.
     span = at[-1] - at[0]
     regressors = sm.add_constant((at - at[0]) / span)
-    lags = int(4 * (len(at) / 100) ** (2 / 9))
-    fit = sm.OLS(np.log(values), regressors).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+    kernel = {"maxlags": newey_west_lags(len(at))}
+    fit = sm.OLS(np.log(values), regressors).fit(cov_type="HAC", cov_kwds=kernel)
     low, high = fit.conf_int()[1]
     return (
         float(-fit.params[1] / span),

@@ -7,13 +7,11 @@ place, so that a run that never learned still gets its page.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
-from matplotlib.figure import Figure
 
-from grokode.compare import claims, figures, logit_tables, mechanism_tables, stage_tables, tables
+from grokode.compare import claims, logit_tables, mechanism_tables, stage_tables, tables
 from grokode.compare.alignment import scores
 from grokode.compare.budget import budget_over_steps, logit_budget
 from grokode.compare.figures import alignment as alignment_figures
@@ -24,9 +22,10 @@ from grokode.compare.figures import phases as phase_figures
 from grokode.compare.figures import stages as stage_figures
 from grokode.compare.figures import trajectories as trajectory_figures
 from grokode.compare.figures import winners as winner_figures
+from grokode.compare.figures.sheets import blank_sheet, logit_sheet, trajectory_sheet
 from grokode.compare.logits import logits
 from grokode.compare.mechanism import mechanism
-from grokode.compare.observe import checkpoint_accuracy
+from grokode.compare.observe import check_addition, checkpoint_accuracy
 from grokode.compare.page import Section, write_page
 from grokode.compare.rungs import Ladder, ladder
 from grokode.compare.stages import stages
@@ -36,8 +35,6 @@ from grokode.compare.winners import winners
 from grokode.nets.runs import Run
 
 __all__ = ["PARTS", "report"]
-
-Drawing = tuple[Figure, str]
 
 
 @dataclass
@@ -94,7 +91,7 @@ def _about(run: Run, on_part: Callable[[str], object]) -> list[Section]:
     return [head, verdicts, *parts]
 
 
-def _part(title: str, part: "Callable[[_Page], list[Section]]", page: _Page) -> list[Section]:
+def _part(title: str, part: Callable[[_Page], list[Section]], page: _Page) -> list[Section]:
     try:
         with np.errstate(all="ignore"):
             return [
@@ -106,31 +103,21 @@ def _part(title: str, part: "Callable[[_Page], list[Section]]", page: _Page) -> 
 
 
 def _description(run: Run) -> list[list[str]]:
-    wanted = {"seed", "p", "neurons", "task", "activation", "optimizer", "learning_rate"}
+    wanted = {"seeds", "p", "neurons", "task", "activation", "optimizer", "learning_rate"}
     wanted |= {"weight_decay", "initial", "scale", "training pairs", "test pairs", "checkpoints"}
-    wanted |= {"train_loss", "test_loss", "train_accuracy", "test_accuracy", "device", "source"}
-    return [["", ""], *([name, value] for name, value in run.describe() if name in wanted)]
-
-
-def _axes(inches: tuple[float, float], rows: int = 1, columns: int = 1) -> tuple[Figure, Any]:
-    """A figure of its own, which pyplot does not hold on to, with its axes."""
-    figure = Figure(figsize=inches, layout="constrained")
-    return figure, figure.subplots(rows, columns)
+    wanted |= {"train_loss", "test_loss", "train_accuracy", "test_accuracy", "trained on", "source"}
+    about = ((name, value) for name, value in run.describe().items() if name in wanted)
+    return [
+        ["", ""],
+        *([name, f"{v:.6g}" if isinstance(v, float) else str(v)] for name, v in about),
+    ]
 
 
 def _training(page: _Page) -> list[Section]:
-    figure, axes = _axes((11, 3.6), 1, 2)
+    figure, axes = blank_sheet((11, 3.6), 1, 2)
     metrics = page.run.metrics
-    figures.loss_curve(metrics, page.run.config.p, axes[0])
-    for name, label, style in (
-        ("train_accuracy", "network, training pairs", figures.NETWORK),
-        ("test_accuracy", "network, test pairs", {"color": "#56B4E9"}),
-    ):
-        known = metrics[name].dropna("step")
-        if known.size:
-            axes[1].plot(known.step, known, label=label, **style)
-            axes[1].legend(fontsize="small")
-    axes[1].set(xlabel="step", ylabel="accuracy", ylim=(0, 1.02))
+    trajectory_figures.loss_curve(metrics, page.run.config.p, axes[0])
+    trajectory_figures.accuracy_curve(metrics, axes[1])
     return [Section("", figures=[(figure, "Loss and accuracy over the optimiser's steps.")])]
 
 
@@ -139,11 +126,11 @@ def _lottery(page: _Page) -> list[Section]:
     found = winners(page.run, climbed=climbed)
     errors = _errors(page.run, climbed)
     page.verdicts += claims.flow_claims(found, errors)
-    figure, axes = _axes((13, 4.2), 1, 2)
+    figure, axes = blank_sheet((13, 4.2), 1, 2)
     winner_figures.accuracy_by_rule(found, axes[0])
     winner_figures.leader_agreement(found, axes[1])
     best = str(found.rule[int(np.nanargmax(found.accuracy.values))].item())
-    second, axes = _axes((11, 4.2), 1, 2)
+    second, axes = blank_sheet((11, 4.2), 1, 2)
     winner_figures.winner_confusion(found, best, axes[0])
     winner_figures.final_magnitude(found, best, axes[1])
     sections = [
@@ -169,47 +156,30 @@ def _lottery(page: _Page) -> list[Section]:
 def _trajectories(run: Run, climbed: Ladder, errors: xr.Dataset) -> Section:
     rule = "ticket_flow" if "ticket_flow" in errors.rule else str(errors.rule[0].item())
     pair = trajectories(run, rule, climbed=climbed)
-    first = climbed.blowup_time.min("frequency")
-    neuron = int(first.neuron[int(first.values.argsort()[first.size // 2])])
-    figure, axes = _axes((14, 3.8), 1, 3)
-    for quantity, ax in zip(("alpha", "beta", "misalignment"), axes, strict=True):
-        trajectory_figures.tickets(pair, neuron, quantity, ax)
-    second, ax = _axes((7.5, 4))
+    by_rung, ax = blank_sheet((7.5, 4))
     trajectory_figures.errors_by_rung(errors, ax)
-    parted = partings(errors)
-    rows = [["rung", *(f"leaves by {float(t):.0%}" for t in parted.threshold)]]
-    for name in parted.rule.values:
-        steps = parted.sel(rule=name).values
-        rows.append([str(name), *("never" if np.isnan(s) else f"step {s:.0f}" for s in steps)])
     return Section(
         "step by step",
         f"Theory ({rule.replace('_', ' ')}) over the network, from the same first checkpoint.",
-        rows,
-        [
-            (figure, f"All frequencies of neuron {neuron}, the one of median blow-up time."),
-            (second, "Relative error of all beta, rung by rung."),
-        ],
+        tables.partings_table(partings(errors)),
+        [trajectory_sheet(pair), (by_rung, "Relative error of all beta, rung by rung.")],
     )
 
 
 def _logits(page: _Page) -> list[Section]:
     run = page.run
+    check_addition(run)
     last = run.weights.isel(step=-1)
     fit = logits(last.theta.values, last.xi.values, run.config.activation)
     page.verdicts += claims.logit_claims(fit)
     if fit.attrs["reason"]:
         raise ValueError(fit.attrs["reason"])
-    x = min(3, run.config.p - 1)
-    figure, axes = _axes((15, 4.2), 1, 3)
-    logit_figures.logit_heatmap(fit, "network", x, axes[0])
-    logit_figures.logit_heatmap(fit, "theory", x, axes[1])
-    logit_figures.logit_scatter(fit, axes[2])
-    second, axes = _axes((15, 4), 1, 3)
+    second, axes = blank_sheet((15, 4), 1, 3)
     logit_figures.peak_heights(fit, axes[0])
     logit_figures.frequency_scales(fit, axes[1])
     logit_figures.margin_histogram(fit, axes[2])
     budget = logit_budget(last.theta.values, last.xi.values, run.config.activation)
-    third, axes = _axes((13, 4.2), 1, 2)
+    third, axes = blank_sheet((13, 4.2), 1, 2)
     budget_figures.budget_bars(budget, axes[0])
     budget_figures.budget_history(budget_over_steps(run), axes[1])
     return [
@@ -218,7 +188,7 @@ def _logits(page: _Page) -> list[Section]:
             "Both sides are centred over the output, which softmax does not see.",
             logit_tables.fits_table(fit),
             [
-                (figure, f"Logits at x = {x}, beside Proposition 1 at the fitted scale."),
+                logit_sheet(fit),
                 (second, "Peaks, scales by frequency and margins, with what theory gives."),
             ],
         ),
@@ -238,18 +208,18 @@ def _mechanism(page: _Page) -> list[Section]:
     if found.reason:
         raise ValueError(found.reason)
     parts = found.parts
-    first, axes = _axes((18, 3.8), 1, 4)
+    first, axes = blank_sheet((18, 3.8), 1, 4)
     neuron = int(parts["fits"].neuron[0])
     mechanism_figures.weights_with_cosine(parts["fits"], neuron, "theta", axes[0])
     mechanism_figures.weights_with_cosine(parts["fits"], neuron, "xi", axes[1])
     mechanism_figures.participation_histogram(parts["sparsity"], axes[2])
     phase_figures.phase_doubling_scatter(parts["doubling"], axes[3])
-    second, axes = _axes((18, 3.8), 1, 4)
+    second, axes = blank_sheet((18, 3.8), 1, 4)
     mechanism_figures.basis_heatmap(parts["coefficients"], "theta", axes[0])
     phase_figures.frequency_bars(parts["balance"], axes[1])
     phase_figures.resultant_bars(parts["uniformity"], axes[2])
     phase_figures.magnitude_strips(parts["doubling"], parts["homogeneity"], "theta", axes[3])
-    third, axes = _axes((15, 3.8), 1, 3)
+    third, axes = blank_sheet((15, 3.8), 1, 3)
     mechanism_figures.leakage_bars(parts["leakage"], "theta", axes[0])
     mechanism_figures.preservation_curves(found.history, axes[1])
     mechanism_figures.activation_swap_bars(parts["swap"], axes[2])
@@ -272,7 +242,7 @@ def _grokking(page: _Page) -> list[Section]:
     if not len(run.test_pairs):
         raise ValueError("the run holds out no pairs, so nothing shows whether it generalises")
     found = stages(run)
-    first, axes = _axes((13, 7.6), 2, 2)
+    first, axes = blank_sheet((13, 7.6), 2, 2)
     stage_figures.loss_curves(found, axes[0, 0])
     stage_figures.accuracy_curves(found, axes[0, 1])
     stage_figures.misalignment_curve(found, axes[1, 0])
@@ -290,7 +260,7 @@ def _grokking(page: _Page) -> list[Section]:
     ]
     if found.memorised.step is None:
         return [*sections, *_alignment(run)]
-    second, axes = _axes((12, 4.6), 1, 2)
+    second, axes = blank_sheet((12, 4.6), 1, 2)
     stage_figures.accuracy_grid(found, found.checkpoint(found.memorised.step) or 0, axes[0])
     stage_figures.common_to_rare(found, axes[1])
     grids = Section(
@@ -302,7 +272,7 @@ def _grokking(page: _Page) -> list[Section]:
 
 def _alignment(run: Run) -> list[Section]:
     found = score_statistics(run)
-    figure, ax = _axes((7.5, 4.2))
+    figure, ax = blank_sheet((7.5, 4.2))
     alignment_figures.score_curves(
         scores(run), checkpoint_accuracy(run), ax, t_grok=found["t_grok"]
     )

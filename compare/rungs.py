@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from grokode.compare.observe import training_rule
+from grokode.compare.observe import one_network, training_rule
 from grokode.nets.config import TrainingConfig
 from grokode.nets.runs import Run
 from grokode.theory import fourier
@@ -120,9 +120,10 @@ def ladder(run: Run, rules: Sequence[str] = tuple(PREDICTORS)) -> Ladder:
     {'step': 3, 'neuron': 4, 'frequency': 2}
     """
     predictors = [get_predictor(name) for name in rules]
+    rule = training_rule(run)
     observed = observed_spectra(run)
     steps = observed.step.values
-    rule = replace(training_rule(run), steps=int(steps[-1] - steps[0]))
+    rule = replace(rule, steps=int(steps[-1] - steps[0]))
     initial = observed.isel(step=0, drop=True)
     elsewhere = _outside_every_theory(run.config)
     return Ladder(
@@ -152,11 +153,10 @@ def observed_spectra(run: Run) -> xr.Dataset:
     Raises
     ------
     ValueError
-        If fewer than two are left, so that nothing was predicted; or for several seeds.
+        If fewer than two are left, so that nothing was predicted; for several seeds, or input
+        weights of their own for x and y.
     """
-    weights = run.weights.load()
-    if "seed" in weights.dims:
-        raise ValueError(f"run {run.path} has several seeds; choose one with run.select(seed)")
+    weights = one_network(run).load()
     finite = np.isfinite(weights.theta).all(("neuron", "x"))
     finite &= np.isfinite(weights.xi).all(("neuron", "output"))
     if finite.sum() < 2:

@@ -1,6 +1,5 @@
 """Stages of a training as rows of text and as plain numbers.
 
-The rows are those of `grokode.compare.tables`: header first, for the terminal and for the page.
 Where a number cannot be had, its place holds the reason.
 """
 
@@ -10,14 +9,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokode.compare.cells import Rows, or_reason, text
 from grokode.compare.perturbed import non_feature_decay
 from grokode.compare.progress import SERIES
 from grokode.compare.split import GROUPS, KINDS, broken_orthogonality
 from grokode.compare.stages import STAGES, Boundary, Stages, per_stage
 
 __all__ = ["boundaries_table", "grokking_json", "stages_table"]
-
-Rows = list[list[str]]
 
 # Quantities of the table, in its order, and how they are written there.
 _TABLE = {
@@ -113,10 +111,12 @@ def stages_table(found: Stages) -> Rows:
     rows.append(["steps", *(f"{a} to {b}" if a >= 0 else "-" for a, b in spans)])
     rows.append(["checkpoints", *(str(count) for count in summary.checkpoints.values)])
     means = summary.sel(summary="mean")
-    rows += [[text, *_texts(means[name])] for name, text in _TABLE.items()]
-    rows += [[f"accuracy, {kind} pairs", *_texts(means.accuracy.sel(kind=kind))] for kind in KINDS]
+    rows += [[words, *map(text, means[name])] for name, words in _TABLE.items()]
     rows += [
-        [f"accuracy, {group} training pairs", *_texts(means.group_accuracy.sel(group=group))]
+        [f"accuracy, {kind} pairs", *map(text, means.accuracy.sel(kind=kind))] for kind in KINDS
+    ]
+    rows += [
+        [f"accuracy, {group} training pairs", *map(text, means.group_accuracy.sel(group=group))]
         for group in GROUPS
     ]
     return rows
@@ -127,7 +127,7 @@ def _free_accuracy(found: Stages) -> dict[str, float | str]:
     step = found.checkpoint(found.memorised.step)
     at: float | str = reason or found.memorised.reason or "no checkpoint after memorisation"
     if step is not None:
-        at = _number(found.series.test_accuracy.sel(step=step), reason)
+        at = or_reason(found.series.test_accuracy.sel(step=step), reason)
     return {name: reason or value for name, value in found.free_accuracy.items()} | {
         "at_memorisation": at
     }
@@ -148,9 +148,9 @@ def _stages(found: Stages) -> dict[str, Any]:
 
 def _numbers(here: xr.Dataset) -> dict[str, Any]:
     """Every series of one stage, as its mean or its end."""
-    return {name: _number(here[name], _why_nan(name)) for name in SERIES} | {
+    return {name: or_reason(here[name], _why_nan(name)) for name in SERIES} | {
         name: {
-            str(part): _number(here[name].sel({dim: part}), f"there are no {part} pairs")
+            str(part): or_reason(here[name].sel({dim: part}), f"there are no {part} pairs")
             for part in here[dim].values
         }
         for name, dim in (("accuracy", "kind"), ("group_accuracy", "group"))
@@ -169,12 +169,12 @@ def _decay(found: Stages) -> dict[str, Any]:
             or {
                 "rate": float(one.rate),
                 "interval": [float(bound) for bound in one.interval],
-                "ratio": _number(one.ratio, "there is no decay to compare with"),
+                "ratio": or_reason(one.ratio, "there is no decay to compare with"),
                 "ratio_interval": [
-                    _number(bound, "there is no decay to compare with")
+                    or_reason(bound, "there is no decay to compare with")
                     for bound in one.ratio_interval
                 ],
-                "r2": _number(one.r2, "the size is constant"),
+                "r2": or_reason(one.r2, "the size is constant"),
             }
             for layer in here.layer.values
             for one in [here.sel(layer=layer)]
@@ -190,7 +190,7 @@ def _orthogonality(p: int, kinds: np.ndarray) -> dict[str, Any]:
         "mass_mean": float(couplings.mass.mean()),
         "mass_max": float(couplings.mass.max()),
         # At p = 3 there is one frequency and nothing to couple to.
-        "coupling_max": _number(off_diagonal.max(), "there is one frequency only"),
+        "coupling_max": or_reason(off_diagonal.max(), "there is one frequency only"),
         "coupling": couplings.coupling.values.tolist(),
     }
 
@@ -223,13 +223,5 @@ def _why_nan(quantity: str) -> str:
     return "not defined for weights of zero"
 
 
-def _texts(values: xr.DataArray) -> list[str]:
-    return ["-" if np.isnan(value) else f"{value:.4g}" for value in values.values]
-
-
 def _step(at: Boundary) -> str:
     return "not found" if at.step is None else str(at.step)
-
-
-def _number(value: xr.DataArray, reason: str) -> float | str:
-    return float(value) if np.isfinite(value) else reason

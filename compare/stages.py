@@ -134,8 +134,6 @@ def stages(run: Run, threshold: float = GROKKED, sustained: int = SUSTAINED) -> 
         raise ValueError(f"threshold must be in (0, 1], such as 0.95, got {threshold}")
     if sustained < 1:
         raise ValueError(f"sustained must be at least 1 logged step, got {sustained}")
-    if run.seed is None:
-        raise ValueError(f"run {run.path} has several seeds; choose one with run.select(seed)")
     p = training_rule(run).p
     pairs = pair_kinds(p, run.train_pairs)
     series = progress(run, pairs)

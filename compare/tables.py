@@ -3,9 +3,9 @@
 import numpy as np
 import xarray as xr
 
-__all__ = ["errors_table", "logits_table", "partings_table", "winners_table"]
+from grokode.compare.cells import Rows, text
 
-Rows = list[list[str]]
+__all__ = ["errors_table", "logits_table", "partings_table", "winners_table"]
 
 
 def winners_table(winners: xr.Dataset) -> Rows:
@@ -85,11 +85,10 @@ def errors_table(errors: xr.Dataset, rows: int = 10) -> Rows:
 
 def logits_table(fit: xr.Dataset) -> Rows:
     """What Proposition 1 explains of the logits, from `grokode.compare.logits`."""
-    expected = float(fit.expected_scale)
     return [
         ["logits", "value"],
         ["accuracy over all pairs", f"{float(fit.accuracy):.4f}"],
         ["R² of Proposition 1", f"{float(fit.r2):.4f}"],
-        ["fitted scale (aN/2)", f"{float(fit.scale):.4g}"],
-        ["scale from the weights", "-" if np.isnan(expected) else f"{expected:.4g}"],
+        ["fitted scale (aN/2)", text(fit.scale)],
+        ["scale from the weights", text(fit.expected_scale)],
     ]

@@ -15,6 +15,7 @@ from grokode.nets.runs import Run
 from grokode.theory import fourier
 
 __all__ = [
+    "PLATEAU_DROP",
     "TOLERANCES",
     "parting_step",
     "partings",
@@ -23,6 +24,9 @@ __all__ = [
     "trajectories",
     "trajectory_errors",
 ]
+
+PLATEAU_DROP = 0.005
+"""Fraction by which the loss may be below log p and still count as on its plateau."""
 
 TOLERANCES = (0.01, 0.05, 0.2)
 """Relative errors of all beta at which theory is said to leave the network."""

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
+from grokode.compare.cells import plain
+from grokode.compare.estimates import wilson
 from grokode.compare.rungs import Ladder, Rung, current_leaders, ladder
 from grokode.nets.runs import Run
 from grokode.theory import fourier
@@ -163,9 +164,9 @@ def winners_json(found: xr.Dataset) -> dict[str, Any]:
         row = found.sel(rule=name)
         kinds = row.reason.values.tolist()
         rules[str(name)] = {
-            "accuracy": _number(row.accuracy),
-            "interval": [_number(bound) for bound in row.interval],
-            "top3": _number(row.top3),
+            "accuracy": plain(row.accuracy),
+            "interval": plain(row.interval),
+            "top3": plain(row.top3),
             "within_assumptions": bool(row.within_assumptions),
             "outside": str(row.outside.item()),
             "failure": str(row.failure.item()),
@@ -185,7 +186,7 @@ def _row(climbed: Ladder, rung: Rung, start: xr.Dataset, final: xr.DataArray) ->
     predicted = _least(rung.scores)
     right = predicted == start.observed
     n = start.sizes["neuron"]
-    interval = stats.binomtest(int(right.sum()), n).proportion_ci(method="wilson")
+    interval = wilson(int(right.sum()), n)
     accuracy, top3 = float(right.mean()), _top(rung.scores, start.observed, 3)
     if rung.failure:
         accuracy, top3, interval = np.nan, np.nan, (np.nan, np.nan)
@@ -211,7 +212,7 @@ def _row(climbed: Ladder, rung: Rung, start: xr.Dataset, final: xr.DataArray) ->
         {
             "predicted": predicted,
             "accuracy": accuracy,
-            "interval": ("bound", np.array([*interval])),
+            "interval": ("bound", np.array(interval)),
             "top3": top3,
             "within_assumptions": not rung.outside,
             "outside": rung.outside,
@@ -268,7 +269,3 @@ def _agreement(climbed: Ladder, rung: Rung) -> np.ndarray:
     predicted = current_leaders(rung.path, climbed.blowup_time.idxmin("frequency"))
     leads = fourier.leading_frequency(climbed.observed)
     return np.asarray((predicted == leads).mean("neuron"))
-
-
-def _number(value: xr.DataArray) -> float | None:
-    return float(value) if np.isfinite(value) else None

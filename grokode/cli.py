@@ -15,6 +15,8 @@ app = typer.Typer(
     help="The theory of learning modular addition beside really trained networks.",
     epilog="Start with: grokode demo --out demo",
     add_completion=False,
+    # Plain help wraps names and paragraphs on a narrow terminal, where boxes cut them off.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 
@@ -34,7 +36,11 @@ for _command in (
     theory.prove,
     theory.bench,
 ):
-    app.command(_command.__name__.rstrip("_"))(_command)
+    app.command(
+        _command.__name__.rstrip("_"),
+        # Whole in the list of commands; one taken from the docstring would be cut.
+        short_help=(_command.__doc__ or "").split("\n\n")[0],
+    )(_command)
 
 
 def main() -> None:

@@ -1,44 +1,89 @@
 """How the command line speaks: tables for people, JSON for programs, progress, one-line errors."""
 
 import json
+import logging
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 __all__ = [
     "counting_progress",
+    "if_interrupted",
     "note",
     "one_line_errors",
     "print_json",
+    "print_numbers",
     "print_table",
     "training_progress",
 ]
 
-_out = Console()
-_err = Console(stderr=True)
+
+class _Console(Console):
+    """Leaves a reader who has had enough, as in a pipe to head, to `one_line_errors`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
-def print_table(rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """Print rows as a table, the first row being the header."""
+# Text is shown as it is: in markup, [bench] would be a style.
+_out = _Console(markup=False, emoji=False)
+_err = _Console(markup=False, emoji=False, stderr=True)
+
+
+def print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as a table, the first row being the header.
+
+    Where a terminal is too narrow for its words, each row becomes a paragraph: nothing is cut off.
+    """
     header, *body = rows
-    table = Table(title=title or None, title_justify="left")
-    for index, name in enumerate(header):
-        # What a row is about stays whole on a narrow terminal.
-        table.add_column(name, no_wrap=index == 0)
-    for row in body:
-        table.add_row(*row)
-    _out.print(table)
+    for gap in (2, 1):
+        widths = _widths(rows, _out.width - gap * (len(header) - 1))
+        if widths is not None:
+            table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), show_edge=False)
+            for name, width in zip(header, widths, strict=True):
+                table.add_column(name, width=width)
+            for row in body:
+                table.add_row(*row)
+            _out.print(table, "")
+            return
+    for name, *values in body:
+        _out.print(name, highlight=False)
+        for title, value in zip(header[1:], values, strict=True):
+            if value:
+                _out.print(f"  {title}: {value}" if title else f"  {value}", highlight=False)
+    _out.print()
+
+
+def _widths(rows: Sequence[Sequence[str]], room: int) -> list[int] | None:
+    """Widths of columns that keep words, and the whole of the first, uncut; None without room."""
+    columns = list(zip(*rows, strict=True))
+    widths = [max(map(len, cells)) for cells in columns]
+    words = [max(len(word) for cell in cells for word in [*cell.split(), ""]) for cells in columns]
+    words[0] = widths[0]
+    while sum(widths) > room:
+        spare = [width - least for width, least in zip(widths, words, strict=True)]
+        if not any(spare):
+            return None
+        widths[spare.index(max(spare))] -= 1
+    return widths
+
+
+def print_numbers(title: str, numbers: dict[str, Any]) -> None:
+    """Print names and values as a table of two columns."""
+    print_table([[title, ""], *([name, _as_text(value)] for name, value in numbers.items())])
 
 
 def print_json(value: dict[str, Any] | list[Any]) -> None:
     """Print one JSON value to standard output; NaN and infinity become null."""
-    typer.echo(json.dumps(_finite(value), indent=2))
+    _out.out(json.dumps(_finite(value), indent=2), highlight=False)
 
 
 def note(text: str) -> None:
@@ -85,6 +130,15 @@ _UsageError: Any = typer.BadParameter.__base__
 
 
 @contextmanager
+def if_interrupted(remedy: str) -> Iterator[None]:
+    """Say what to do next if Ctrl-C comes in here."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _interrupted(f"interrupted; {remedy}")
+
+
+@contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turn the errors that a user can mend into one line and exit code 2."""
     try:
@@ -94,17 +148,32 @@ def one_line_errors() -> Iterator[None]:
         message = " ".join(error.format_message().split()).rstrip(".")
         _fail(f"{message}; see {command} --help", 2)
     except (KeyboardInterrupt, typer.Abort):
-        _fail(
-            "interrupted; finished checkpoints of a run are kept, train --resume goes on from them",
-            130,
-        )
+        _interrupted("interrupted")
+    except MemoryError as error:
+        _fail(f"out of memory ({error}); make p, neurons, seeds or size smaller", 2)
+    except BrokenPipeError:
+        # The reader has gone; what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except (ValueError, TypeError, OSError, RuntimeError) as error:
         _fail(" ".join(str(error).split()) or type(error).__name__, 2)
+
+
+def _interrupted(message: str) -> None:
+    # Zarr's event loop would mourn the tasks that it had to leave.
+    logging.getLogger("asyncio").disabled = True
+    _fail(message, 130)
 
 
 def _fail(message: str, code: int) -> None:
     typer.echo(f"error: {message}", err=True)
     sys.exit(code)
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, float):
+        return "-" if value != value else f"{value:.6g}"
+    return f"{value}"
 
 
 def _finite(value: Any) -> Any:

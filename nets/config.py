@@ -141,6 +141,8 @@ class TrainingConfig:
         for name in ("momentum", "weight_decay", "warmup"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas must be two numbers in [0, 1), got {self.betas}")
         if not 0 < self.train_fraction <= 1:
             raise ValueError(f"train_fraction must be in (0, 1], got {self.train_fraction}")
         if not 0 <= self.dropout < 1:
@@ -178,7 +180,7 @@ def parse_setting(name: str, text: str) -> Any:
     name : str
         A field of `TrainingConfig`.
     text : str
-        A number, true or false, a name, or numbers with commas between.
+        A number, true or false, a name, numbers with commas between, or none.
 
     Raises
     ------
@@ -196,11 +198,9 @@ def parse_setting(name: str, text: str) -> Any:
     }
     if name not in types:
         raise ValueError(f"unknown setting {name!r}; choose one of {', '.join(types)}")
-    for kind, convert in _FROM_TEXT.items():
-        if kind not in types[name]:
-            continue
+    for kind in types[name].partition("[")[0].split(" | "):
         try:
-            return convert(text)
+            return _FROM_TEXT[kind](text)
         except (KeyError, ValueError):
             continue
     raise ValueError(f"{name} must be {types[name]}, got {text!r}")
@@ -211,10 +211,10 @@ def _numbers(text: str) -> tuple[float, ...]:
     return float(first), float(second)
 
 
-# In this order: "tuple[float, float]" also names a float, and any text is a string.
 _FROM_TEXT: dict[str, Callable[[str], Any]] = {
     "tuple": _numbers,
     "bool": {"true": True, "false": False}.__getitem__,
+    "None": {"none": None}.__getitem__,
     "int": int,
     "float": float,
     "str": str,

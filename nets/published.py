@@ -40,7 +40,7 @@ _WARMUP = 10
 """Every training of theirs warms up; the stored losses show it, as the first two are equal."""
 
 
-def read_checkpoint(path: Path) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> Any:
     """What one ``.pth`` file holds, loaded with ``weights_only=True``.
 
     Raises

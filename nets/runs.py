@@ -183,33 +183,31 @@ class Run:
         replace_file(file, lambda out: torch.save({"model": model, "epoch": at}, out))
         return file
 
-    def describe(self) -> list[tuple[str, str]]:
-        """What the run is, in names and values; `grokode info` prints it."""
+    def describe(self) -> dict[str, Any]:
+        """What the run is, by name; `grokode info` prints it. Metrics are means over seeds."""
         c, steps = self.config, self._steps
         last = self.metrics.isel(step=-1)
-        seeds = str(self.seed) if self.seed is not None else f"{len(self.seeds)}: {self.seeds}"
-        kept = {
+        unused = ("momentum",) if c.optimizer == "adamw" else ("betas", "eps")
+        config = {
             name: value
             for name, value in c.to_dict().items()
-            if name not in ("seed", "betas", "eps", "momentum")
+            if value is not None and name not in ("seed", *unused)
         }
-        if c.optimizer == "adamw":
-            kept |= {"betas": c.betas, "eps": c.eps}
-        else:
-            kept |= {"momentum": c.momentum}
-        rows = [("path", str(self.path)), ("seed", seeds)]
-        rows += [(name, f"{value}") for name, value in kept.items() if value is not None]
-        rows += [
-            ("training pairs", str(self.train_pairs.shape[-2])),
-            ("test pairs", str(self.test_pairs.shape[-2])),
-            ("checkpoints", f"{len(steps)}, step {steps[0]} to {steps[-1]}"),
-        ]
-        rows += [(name, f"{float(last[name].mean()):.6g}") for name in METRICS]
-        rows += [
-            (f"seed {seed} ended", f"step {end['step']}, {end['why']}")
-            for seed, end in self.ended.items()
-        ]
-        return rows + [(name, f"{value}") for name, value in self.attrs.items()]
+        return {
+            "path": str(self.path),
+            "seeds": list(self.seeds) if self.seed is None else [self.seed],
+            **config,
+            "training pairs": self.train_pairs.shape[-2],
+            "test pairs": self.test_pairs.shape[-2],
+            "checkpoints": len(steps),
+            "first and last checkpoint": [steps[0], steps[-1]],
+            **{name: float(last[name].mean()) for name in METRICS},
+            **{
+                f"seed {seed} ended": f"step {end['step']}, {end['why']}"
+                for seed, end in self.ended.items()
+            },
+            **{{"device": "trained on"}.get(name, name): v for name, v in self.attrs.items()},
+        }
 
     def __repr__(self) -> str:
         c = self.config
@@ -223,8 +221,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in self.describe()
+            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
+            for name, value in self.describe().items()
         )
         return f"<table>{rows}</table>"
 

@@ -95,6 +95,8 @@ def train(
     [0, 10, 20]
     """
     path = Path(out)
+    if time_limit is not None and not time_limit >= 0:
+        raise ValueError(f"time_limit must be a number of seconds >= 0, got {time_limit}")
     if initial is not None:
         config = replace(config, initial="given")
     if train_pairs is not None:
@@ -131,8 +133,8 @@ def train(
             diverged = writer.ended("diverged")
     except OSError as error:
         raise OSError(
-            f"{path} could not be written ({error.strerror or error}); make room and resume: "
-            "finished checkpoints are kept"
+            f"{path} could not be written ({error.strerror or error}); remove the cause and "
+            "resume: finished checkpoints are kept"
         ) from error
     if diverged:
         where = ", ".join(f"seed {seed} at step {step}" for seed, step in diverged.items())
@@ -182,6 +184,8 @@ class _Training:
         """Log and write step 0."""
         self._ensemble.loss(0)
         self._log()
+        # What compiles is compiled by now; the seconds of a run are those of its steps.
+        self._began = time.perf_counter()
         self._save()
 
     def advance(

@@ -202,7 +202,9 @@ class RunWriter:
         return loaded
 
     def _array(self, name: str) -> zarr.Array[Any]:
-        return zarr.open_array(self.path / "arrays.zarr", path=f"{name}/{name}")
+        array = zarr.open_array(self.path / "arrays.zarr", path=f"{name}/{name}")
+        # A chunk of nothing but NaN is a file, too: one that is missing means damage.
+        return array.with_config({"write_empty_chunks": True})
 
     def _extend(self, name: str, seeds: Sequence[int], values: Sequence[NDArray[Any]]) -> None:
         """Append steps of some seeds to an array; the others keep the fill value."""

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 
+from grokode import console
 from grokode.cli import main
-from grokode.nets import open_run
+from grokode.nets import TrainingConfig, open_run
+from grokode.nets import train as nets_train
 from tests.checkpoints import write_checkpoints
 
 
@@ -225,7 +227,10 @@ def test_ctrl_c_keeps_what_is_finished(grokode, tmp_path):
     child.send_signal(signal.SIGINT)
     _, err = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert err.startswith("error: interrupted; finished checkpoints of a run are kept")
+    assert err == (
+        "error: interrupted; finished checkpoints are kept, the same with --resume goes on from "
+        "them\n"
+    )
     done = int(open_run(run).weights.step[-1])
     flags[5] = done + 10
     answer = json.loads(grokode("train", *flags, "--resume", "--json")[0])
@@ -262,13 +267,16 @@ def test_presets_seeds_and_settings(grokode, refused, tmp_path):
         (["--log-every", "often"], "log_every must be"),
         (["--activation", "tanh"], "activation must be one of quadratic"),
         (["--task", "division"], "task must be one of addition"),
+        (["--set", "betas=1"], "betas must be tuple"),
     ):
         refused("train", *flags, "--out", tmp_path / "other", match=match)
     assert not (tmp_path / "other").exists()
 
 
 def test_info_says_what_a_run_is(grokode, run):
-    assert json.loads(grokode("info", run, "--json")[0])["neurons"] == "6"
+    about = json.loads(grokode("info", run, "--json")[0])
+    assert about["neurons"] == 6
+    assert (about["device"], about["trained on"]) == ("auto", "cpu")
     out, _ = grokode("info", run)
     assert "learning_rate" in out
     assert "<table>" in open_run(run)._repr_html_()
@@ -332,3 +340,70 @@ def test_scores_keeps_its_contract(grokode, refused, run, tmp_path):
     assert pooled["runs"] == 2
     assert set(pooled["pearson"]["weight_norm"]) >= {"mean", "runs", "left_out"}
     assert "ell_neuron" in grokode("scores", tmp_path / "two")[0]
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_nothing_is_cut_on_a_narrow_terminal(grokode, run, monkeypatch, columns):
+    """Words of tables and of help stay whole, by which names can be copied."""
+    monkeypatch.setenv("COLUMNS", columns)
+    # The console of this process was made before, with what the variable said then.
+    monkeypatch.setattr(console, "_out", console._Console(markup=False, emoji=False))
+    winners, help_ = grokode("winners", run)[0], grokode("train", "--help")[0]
+    for word in ("largest_magnitude", "predicted", "contested", "moment_flow"):
+        assert word in winners
+    for word in ("--checkpoint-every", "separate_inputs", "he2026/standard"):
+        assert word in help_
+    assert "\N{HORIZONTAL ELLIPSIS}" not in winners + help_ + grokode("--help")[0]
+    assert max(map(len, winners.splitlines())) <= int(columns)
+    assert "grokode[bench]" in grokode("bench", "--help")[0]
+
+
+def test_a_reader_who_leaves_is_no_error(run):
+    """As in a pipe to head; exit code 1 would say that something does not hold."""
+    for flags in (["--json"], []):
+        child = subprocess.Popen(
+            [sys.executable, "-m", "grokode", "info", run, *flags],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        child.stdout.close()
+        assert child.stderr.read() == ""
+        child.stderr.close()
+        assert child.wait() == 141
+
+
+def test_files_that_cannot_be_written_are_refused_before_the_work(refused, run, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    for command in (
+        ["contour", "--out", nowhere / "c.png"],
+        ["report", run, "--out", nowhere / "r.html"],
+        ["export", run, "--out", nowhere / "w.npz"],
+        ["winners", run, "--figure", nowhere / "f.png"],
+    ):
+        refused(*command, match="nowhere is no folder")
+    refused("contour", "--out", tmp_path / "c", match="must end in .png")
+    refused("report", run, "--out", tmp_path / "r.txt", match="must end in .html")
+    refused("contour", "--size", 1, "--out", tmp_path / "c.png", match="size must be at least 2")
+    refused("train", "--p", 99_999_999, "--out", tmp_path / "run", match="out of memory")
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_interrupted_demo_goes_on(grokode, refused, tmp_path):
+    out = tmp_path / "demo"
+    config = {"p": 5, "neurons": 6, "steps": 30_000, "stop_loss": 0.05}
+    nets_train(TrainingConfig(**config), out / "run", time_limit=0)
+    begun = open_run(out / "run").weights.sizes["step"]
+    command = ["demo", "--p", 5, "--neurons", 6, "--out", out]
+    refused(*command[:2], 7, *command[3:], match="p is 5")
+    # Whether theory holds on six neurons is beside the point.
+    with contextlib.suppress(AssertionError):
+        grokode(*command)
+    assert open_run(out / "run").weights.sizes["step"] > begun
+    assert (out / "report.html").exists()
+    refused(*command, match="not overwritten")
+
+
+def test_logits_of_what_proposition_1_is_not_about(grokode, refused, tmp_path):
+    grokode("train", *TINY, "--task", "multiplication", "--out", tmp_path / "run")
+    refused("logits", tmp_path / "run", match="has task multiplication")

@@ -34,12 +34,12 @@ FLOORS = {
         {"training", "published"},
     ],
     "compare": [
-        {"observe", "split", "forces", "alignment", "estimates", "kernels", "page"},
-        {"rungs", "cosines", "phases", "leakage", "budget", "logits"},
+        {"cells", "observe", "split", "forces", "alignment", "estimates", "kernels", "page"},
+        {"rungs", "cosines", "phases", "leakage", "budget", "logits", "progress"},
         {"winners", "trajectories", "corollary", "mechanism", "stages", "statistics"},
         {"perturbed", "tables", "logit_tables", "mechanism_tables", "stage_tables"},
         {"claims"},
-        {"report", "run_report"},
+        {"demo_report", "run_report"},
     ],
 }
 

@@ -105,7 +105,8 @@ def _root_bound(C1: float, c: float, b: float) -> float:
     """Upper bound of the positive root of 2 w^3 + C1 w = c; b is one already."""
     ratio = c / C1
     bound = ratio if C1 > 0.0 else math.sqrt(abs(0.5 * C1)) - 0.5 * ratio
-    return bound if bound < b else b
+    # At C1 = 0 there is no bound but b: the other is minus infinity, or NaN.
+    return bound if (bound >= 0.0) & (bound < b) else b
 
 
 @_inline

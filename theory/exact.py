@@ -26,6 +26,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import _elliptic
+from grokode.theory._checks import any_array, real_array
 from grokode.theory.fourier import check_modulus
 
 Array = NDArray[Any]
@@ -264,6 +265,11 @@ def _elementwise(
     if not any(isinstance(argument, xr.DataArray) for argument in arguments):
         result = broadcast(*(np.asarray(argument) for argument in arguments))
         return tuple(part[()] for part in (result if isinstance(result, tuple) else (result,)))
+    try:
+        xr.align(*(a for a in arguments if isinstance(a, xr.DataArray)), join="exact", copy=False)
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"tickets and times must have the same coordinates: {reason}") from None
     labelled = xr.apply_ufunc(
         broadcast, *arguments, output_core_dims=[[]] * len(names), join="exact", keep_attrs=False
     )
@@ -276,7 +282,7 @@ def _elementwise(
 
 def _check_tickets(theta_hat: Values, xi_hat: Values) -> None:
     for name, value in (("theta_hat", theta_hat), ("xi_hat", xi_hat)):
-        values = np.asarray(value)
+        values = any_array(name, value)
         if values.dtype.kind not in "iufc":
             raise TypeError(f"{name} must be complex numbers, got dtype {values.dtype}")
         if not np.isfinite(values).all():
@@ -286,9 +292,7 @@ def _check_tickets(theta_hat: Values, xi_hat: Values) -> None:
 
 
 def _check_time(time: Values, *tickets: Values) -> Values:
-    values = np.asarray(time)
-    if values.dtype.kind not in "iuf":
-        raise TypeError(f"time must be real numbers, got dtype {values.dtype}")
+    values = real_array("time", time)
     if not (values >= 0).all():
         raise ValueError(f"time must be non-negative and not NaN, got {values.min()}")
     if isinstance(time, xr.DataArray):

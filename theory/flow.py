@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from grokode.theory.fourier import check_modulus
+
 Array = NDArray[Any]
 
 __all__ = ["energy", "invariants", "velocity", "velocity_polar"]
@@ -35,11 +37,17 @@ def velocity(theta_hat: ArrayLike, xi_hat: ArrayLike, p: int) -> tuple[Array, Ar
     d theta_hat/dt, d xi_hat/dt : complex arrays
         Per unit of gradient-flow time of the summed loss.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If p is not an odd integer of at least 3.
+
     Examples
     --------
     >>> velocity(1.0, 1j, 3)
     (np.complex128(6j), np.complex128(3+0j))
     """
+    p = check_modulus(p)
     A = np.asarray(theta_hat, dtype=np.complex128)
     B = np.asarray(xi_hat, dtype=np.complex128)
     return 2 * p * np.conj(A) * B, p * A**2
@@ -59,13 +67,23 @@ def velocity_polar(
     Returns
     -------
     d alpha/dt, d beta/dt, d misalignment/dt, d phi/dt, d psi/dt : arrays
+        Per unit of gradient-flow time of the summed loss.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If p is not an odd integer of at least 3, or a magnitude is not positive.
 
     Examples
     --------
     >>> [float(rate) for rate in velocity_polar(1.0, 1.0, 0.0, 3)]
     [6.0, 3.0, -0.0, -0.0, 0.0]
     """
+    p = check_modulus(p)
     a, b, D = (np.asarray(v, dtype=np.float64) for v in (alpha, beta, misalignment))
+    for name, size in (("alpha", a), ("beta", b)):
+        if not (size > 0).all():
+            raise ValueError(f"{name} must be positive, got {size.min()}; see velocity for 0")
     return (
         2 * p * a * b * np.cos(D),
         p * a**2 * np.cos(D),
@@ -94,11 +112,17 @@ def energy(theta_hat: ArrayLike, xi_hat: ArrayLike, p: int) -> Array:
     To first order in the output, the summed cross-entropy over all p^2 pairs is
     p^2 log p minus the sum of these energies over all tickets.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If p is not an odd integer of at least 3.
+
     Examples
     --------
     >>> float(energy(1.0, 2.0, 3))
     9.0
     """
+    p = check_modulus(p)
     A = np.asarray(theta_hat, dtype=np.complex128)
     B = np.asarray(xi_hat, dtype=np.complex128)
     return p**2 / 2 * (A**2 * np.conj(B)).real

@@ -18,6 +18,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from grokode.theory._checks import real_array
+
 Array = NDArray[Any]
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "amplitude_phase",
     "beta",
     "check_modulus",
+    "check_spectrum",
     "fourier_basis",
     "from_basis",
     "from_waves",
@@ -77,6 +80,8 @@ def to_waves(vectors: ArrayLike) -> tuple[Array, Array]:
 
     Raises
     ------
+    TypeError
+        If a value is not a real number.
     ValueError
         If the last axis has even length or length below 3, or a value is not finite.
 
@@ -87,7 +92,7 @@ def to_waves(vectors: ArrayLike) -> tuple[Array, Array]:
     >>> float(np.round(mean, 12)), np.round(np.abs(waves), 12).tolist()
     (1.0, [0.0, 2.0])
     """
-    values = np.asarray(vectors, dtype=np.float64)
+    values = real_array("vectors", vectors)
     p = check_modulus(values.shape[-1] if values.ndim else 0)
     if not np.isfinite(values).all():
         raise ValueError(
@@ -140,6 +145,8 @@ def spectrum(theta: ArrayLike | xr.DataArray, xi: ArrayLike | xr.DataArray) -> x
 
     Raises
     ------
+    TypeError
+        If a weight is not a real number.
     ValueError
         If shapes differ, p is even or below 3, or a weight is not finite.
 
@@ -182,10 +189,47 @@ def spectrum(theta: ArrayLike | xr.DataArray, xi: ArrayLike | xr.DataArray) -> x
     return result
 
 
+def check_spectrum(spectrum: xr.Dataset, p: int) -> xr.Dataset:
+    """The spectrum in double precision, ``neuron, frequency`` last, if it is one of modulus p.
+
+    Raises
+    ------
+    TypeError
+        If it is no Dataset with ``theta_hat`` and ``xi_hat``.
+    ValueError
+        If it has another p, or a value that is not finite.
+
+    Examples
+    --------
+    >>> s = spectrum([[1.0, 0.0, 0.0]], [[0.0, 1.0, 0.0]])
+    >>> check_spectrum(s, 3).theta_hat.dims
+    ('neuron', 'frequency')
+    """
+    _check_variables(spectrum, "theta_hat", "xi_hat")
+    p, own = check_modulus(p), 2 * spectrum.sizes.get("frequency", 0) + 1
+    if own != p or "neuron" not in spectrum.theta_hat.dims:
+        raise ValueError(
+            f"spectrum must have (neuron, frequency) with {(p - 1) // 2} frequencies for p = {p}, "
+            f"got {dict(spectrum.sizes)}"
+        )
+    for name in ("theta_hat", "xi_hat"):
+        if not np.isfinite(spectrum[name]).all():
+            raise ValueError(
+                f"spectrum must be finite, got NaN or infinity in {name}; drop those neurons"
+            )
+    waves = {name: spectrum[name].astype(complex, copy=False) for name in ("theta_hat", "xi_hat")}
+    return spectrum.assign(waves).transpose(..., "neuron", "frequency")
+
+
 def weights(spectrum: xr.Dataset) -> xr.Dataset:
     """Weights of a spectrum, ``theta (..., neuron, x)`` and ``xi (..., neuron, output)``.
 
     The inverse of `spectrum`, exact to rounding.
+
+    Raises
+    ------
+    TypeError
+        If it is no spectrum, or one without means.
 
     Examples
     --------
@@ -195,6 +239,7 @@ def weights(spectrum: xr.Dataset) -> xr.Dataset:
     >>> bool(np.allclose(back.theta, theta, atol=1e-14) and np.allclose(back.xi, xi, atol=1e-14))
     True
     """
+    _check_variables(spectrum, "theta_hat", "xi_hat", "theta_mean", "xi_mean")
     theta = from_waves(spectrum.theta_mean, spectrum.theta_hat)
     xi = from_waves(spectrum.xi_mean, spectrum.xi_hat)
     dims = [str(name) for name in spectrum.theta_mean.dims]
@@ -287,7 +332,7 @@ def to_basis(vectors: ArrayLike) -> Array:
     >>> np.round(to_basis(np.ones(5)), 12).tolist() == [np.round(5**0.5, 12), 0, 0, 0, 0]
     True
     """
-    values = np.asarray(vectors, dtype=np.float64)
+    values = real_array("vectors", np.atleast_1d(vectors))
     return values @ fourier_basis(values.shape[-1]).T
 
 
@@ -300,7 +345,7 @@ def from_basis(coefficients: ArrayLike) -> Array:
     >>> bool(np.allclose(from_basis(to_basis(v)), v))
     True
     """
-    values = np.asarray(coefficients, dtype=np.float64)
+    values = real_array("coefficients", np.atleast_1d(coefficients))
     return values @ fourier_basis(values.shape[-1])
 
 
@@ -325,10 +370,22 @@ def amplitude_phase(coefficients: ArrayLike) -> tuple[Array, Array]:
     >>> float(np.round(r[0], 12)), float(np.round(angle[0], 12))
     (2.0, 0.3)
     """
-    values = np.asarray(coefficients, dtype=np.float64)
+    values = real_array("coefficients", np.atleast_1d(coefficients))
     p = check_modulus(values.shape[-1])
     waves = np.sqrt(2 / p) * (values[..., 1::2] - 1j * values[..., 2::2])
     return np.abs(waves), np.angle(waves)
+
+
+def _check_variables(spectrum: Any, *names: str) -> None:
+    found = list(spectrum.data_vars) if isinstance(spectrum, xr.Dataset) else []
+    if not set(names) <= set(found):
+        what = (
+            f"a Dataset of {found}" if isinstance(spectrum, xr.Dataset) else type(spectrum).__name__
+        )
+        raise TypeError(
+            f"spectrum must be a Dataset with {', '.join(names)}, got {what}; "
+            "for network weights see grokode.theory.spectrum"
+        )
 
 
 def _angle(values: xr.DataArray, name: str, meaning: str) -> xr.DataArray:

@@ -15,6 +15,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import exact
+from grokode.theory._checks import check_integer, check_number, real_array
 from grokode.theory.fourier import check_modulus, to_waves
 
 Array = NDArray[Any]
@@ -60,7 +61,7 @@ def contour(
     Raises
     ------
     TypeError
-        If p is not an integer.
+        If p is not an integer or another argument not numeric.
     ValueError
         If p is even or below 3, an axis is not 1-d and finite, a magnitude or the ratio is not
         positive, saturation is not above 1 or time is negative.
@@ -76,16 +77,14 @@ def contour(
     if not (alpha > 0).all():
         raise ValueError(f"magnitudes must be positive, got {alpha.min()}")
     D = _axis("misalignments", misalignments)
-    if not 0 < ratio < np.inf:
-        raise ValueError(f"ratio must be positive and finite, got {ratio}")
-    if not 1 < saturation < np.inf:
-        raise ValueError(f"saturation must be above 1 and finite, got {saturation}")
-    if time is not None and not 0 <= time < np.inf:
-        raise ValueError(f"time must be non-negative and finite, got {time}")
+    ratio = check_number("ratio", ratio, above=0)
+    saturation = check_number("saturation", saturation, above=1)
     theta_hat = np.broadcast_to(alpha[:, None], (alpha.size, D.size))
     xi_hat = ratio * alpha[:, None] * np.exp(-1j * D)
     T = exact.blowup_time(theta_hat, xi_hat, p)
-    if time is None:
+    if time is not None:
+        time = check_number("time", time, least=0)
+    else:
         fastest = np.unravel_index(np.argmin(T), T.shape)
         time = _time_to_grow(theta_hat[fastest], xi_hat[fastest], p, saturation)
     final = exact.output_magnitude(theta_hat, xi_hat, p, time)
@@ -103,7 +102,7 @@ def contour(
                 {"long_name": "initial misalignment D", "units": "rad"},
             ),
         },
-        attrs={"p": p, "ratio": float(ratio), "saturation_time": float(time)},
+        attrs={"p": p, "ratio": ratio, "saturation_time": time},
     )
 
 
@@ -156,12 +155,10 @@ def dominance_times(
     p = check_modulus(p)
     if p < 5:
         raise ValueError(f"p must be at least 5 for a neuron to have rival tickets, got {p}")
-    if neurons < 1:
-        raise ValueError(f"neurons must be at least 1, got {neurons}")
-    if not 0 < kappa < np.inf:
-        raise ValueError(f"kappa must be positive and finite, got {kappa}")
-    if not 1 < factor < np.inf:
-        raise ValueError(f"factor must be above 1 and finite, got {factor}")
+    neurons = check_integer("neurons", neurons, least=1)
+    seed = check_integer("seed", seed, least=0)
+    kappa = check_number("kappa", kappa, above=0)
+    factor = check_number("factor", factor, above=1)
     A, B = _random_tickets(p, neurons, seed, initialisation)
     A, B = kappa * A, kappa * B
     T = exact.blowup_time(A, B, p)
@@ -200,9 +197,9 @@ def dominance_times(
         coords={"neuron": np.arange(neurons)},
         attrs={
             "p": p,
-            "kappa": float(kappa),
+            "kappa": kappa,
             "seed": seed,
-            "factor": float(factor),
+            "factor": factor,
             "initialisation": initialisation,
         },
     )
@@ -293,7 +290,7 @@ def dominance_scaling(
 
 
 def _axis(name: str, values: ArrayLike) -> Array:
-    axis = np.asarray(values, dtype=np.float64)
+    axis = real_array(name, values)
     if axis.ndim != 1 or axis.size == 0:
         raise ValueError(f"{name} must be a 1-d array with at least one entry, got {axis.shape}")
     if not np.isfinite(axis).all():

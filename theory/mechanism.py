@@ -16,6 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from grokode.theory._checks import check_number
 from grokode.theory.fourier import check_modulus
 
 __all__ = ["frequency_scales", "proposition_1", "proposition_1_margin", "softmax_bound"]
@@ -35,6 +36,11 @@ def proposition_1(p: int, scale: float = 1.0) -> NDArray[Any]:
     -------
     array (x, y, output)
 
+    Raises
+    ------
+    TypeError, ValueError
+        If p is not an odd integer of at least 3, or the scale not a finite number.
+
     Examples
     --------
     The published worked example, x = 3 and y = 7 at p = 23:
@@ -43,7 +49,7 @@ def proposition_1(p: int, scale: float = 1.0) -> NDArray[Any]:
     >>> float(f[10]), float(f[6]), float(f[14]), float(f[0])
     (10.5, 4.75, 4.75, -1.0)
     """
-    p = check_modulus(p)
+    p, scale = check_modulus(p), check_number("scale", scale)
     residue = np.arange(p)
     x, y, j = residue[:, None, None], residue[None, :, None], residue
     answer = (x + y) % p == j
@@ -56,6 +62,11 @@ def proposition_1_margin(p: int, scale: float) -> float:
 
     For x = y both spurious peaks fall on the right answer and the margin is scale * p.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If p is not an odd integer of at least 3. A scale of NaN (no such kernel) gives NaN.
+
     Examples
     --------
     >>> proposition_1_margin(23, 1.0) == 10.5 - 4.75
@@ -66,6 +77,11 @@ def proposition_1_margin(p: int, scale: float) -> float:
 
 def softmax_bound(p: int, scale: float) -> float:
     """Lower bound 1 - (p-1) e^{-margin} on the softmax mass of the right answer, all pairs.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `proposition_1_margin`.
 
     Examples
     --------

@@ -51,12 +51,14 @@ def moment_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr
     -------
     Dataset
         Spectrum with dimension ``step`` in front; means do not move. ``loss (step)`` is the mean
-        cross-entropy of the flow's own logits.
+        cross-entropy of the flow's own logits. Attribute ``stopped``: the step from which on the
+        state is held, because the flow diverged, or -1.
 
     Raises
     ------
-    ValueError
-        For another activation or optimiser, or steps that are not increasing.
+    TypeError, ValueError
+        For another activation or optimiser, steps that are not increasing integers, or a spectrum
+        that is not finite, of another p or of several networks.
 
     Examples
     --------
@@ -165,23 +167,31 @@ def _clocks(waves: Waves, A: Array, B: Array) -> tuple[float, Array, Array]:
 
 def _follow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike, rates: Any) -> xr.Dataset:
     rule.require(activation="quadratic", optimizer="sgd", momentum=0.0)
-    asked = rule.check_steps(steps)
+    initial, asked = rule.check_network(initial), rule.check_steps(steps)
     waves = Waves.of(rule)
     A, B = initial.theta_hat.values, initial.xi_hat.values
-    advance = 2 / rule.p * rule.learning_rate
-    keep = 1 - rule.learning_rate * rule.weight_decay
     path = np.empty((2, asked.size, *A.shape), dtype=complex)
     losses = np.empty(asked.size)
-    step = 0
+    step, stopped = 0, -1
+    loss, dA, dB = rates(waves, A, B)
     for index, until in enumerate(asked):
-        loss, dA, dB = rates(waves, A, B)
-        while step < until:
-            A, B = keep * A + advance * dA, keep * B + advance * dB
+        while step < until and stopped < 0:
+            rate = rule.learning_rate * float(rule.risen(step))
+            advance, keep = 2 / rule.p * rate, 1 - rate * rule.weight_decay
+            moved = keep * A + advance * dA, keep * B + advance * dB
+            with np.errstate(over="ignore", invalid="ignore"):
+                following = rates(waves, *moved)
+            # NaN, too, anywhere in the state makes the loss NaN.
+            if not np.isfinite(following[0]):
+                stopped = step
+                break
+            (A, B), (loss, dA, dB) = moved, following
             step += 1
-            loss, dA, dB = rates(waves, A, B)
         path[:, index] = A, B
         losses[index] = loss
     dims = ("step", *initial.theta_hat.dims)
-    return initial.assign(
-        theta_hat=(dims, path[0]), xi_hat=(dims, path[1]), loss=("step", losses)
-    ).assign_coords(step=("step", asked))
+    return (
+        initial.assign(theta_hat=(dims, path[0]), xi_hat=(dims, path[1]), loss=("step", losses))
+        .assign_coords(step=("step", asked))
+        .assign_attrs(stopped=stopped)
+    )

@@ -36,6 +36,7 @@ so the residual that uniform softmax takes for one is nearly gone.
 """
 
 _CHECK_EVERY = 50
+_LANES = 16  # neurons side by side, so that the compiler works on them in vector registers
 
 
 def neuron_flow(
@@ -64,8 +65,9 @@ def neuron_flow(
 
     Raises
     ------
-    ValueError
-        For an unknown activation, or steps that are not increasing.
+    TypeError, ValueError
+        For an unknown activation, steps that are not increasing integers, or a spectrum that is not
+        finite, of another p or of several networks.
 
     Examples
     --------
@@ -79,28 +81,29 @@ def neuron_flow(
         raise ValueError(
             f"activation must be one of {', '.join(ACTIVATIONS)}, got {rule.activation!r}"
         )
-    asked = rule.check_steps(steps)
+    initial, asked = rule.check_network(initial), rule.check_steps(steps)
     weights = fourier.weights(initial)
-    state = np.stack([weights.theta.values, weights.xi.values], axis=1)
+    state = _to_lanes(np.stack([weights.theta.values, weights.xi.values], axis=1))
+    neurons = weights.sizes["neuron"]
     moments = np.zeros((2, *state.shape))
     pairs, counts = rule.unordered_pairs()
     share = counts / counts.sum()
     code = ACTIVATIONS.index(rule.activation)
     settings = _settings(rule)
-    path = np.empty((len(asked), *state.shape))
+    path = np.empty((len(asked), neurons, 2, rule.p))
     step, stopped = 0, -1
     for index, until in enumerate(asked):
         while step < until and stopped < 0:
             stretch = min(until, step - step % _CHECK_EVERY + _CHECK_EVERY) - step
             before = state.copy()
             _advance(state, moments, pairs, share, code, settings, step, stretch)
-            margin = _mean_margin(state, pairs, share, code)
+            margin = _mean_margins(state, pairs, share, code).ravel()[:neurons].sum()
             if not np.isfinite(state).all():
                 state, stopped = before, step
             step += stretch
             if not past_plateau and margin > PLATEAU_MARGIN * np.log(rule.p):
                 stopped = step
-        path[index] = state
+        path[index] = _from_lanes(state)[:neurons]
     dims = ("step", *(str(name) for name in initial.theta_mean.dims))
     at_steps = {"step": asked}
     result = fourier.spectrum(
@@ -119,11 +122,13 @@ def _settings(rule: TrainingRule) -> Array:
             rule.weight_decay,
             *rule.betas,
             rule.eps,
+            rule.warmup,
+            rule.first_step,
         ]
     )
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True, forceinline=True)
 def _sigma(code: int, z: float) -> tuple[float, float]:
     """Activation and its derivative."""
     if code == 0:
@@ -153,72 +158,91 @@ def _advance(
     count: int,
 ) -> None:
     """Take `count` steps of every neuron; `moments` carries what the optimiser remembers."""
-    for m in nb.prange(len(state)):
-        p = state.shape[-1]
-        gradient = np.empty((2, p))
+    for block in nb.prange(len(state)):
+        gradient = np.empty_like(state[block])
         for step in range(first + 1, first + count + 1):
-            _gradient(state[m], pairs, share, code, gradient)
-            for layer in range(2):
-                for x in range(p):
-                    _update(
-                        state[m, layer],
-                        moments[0, m, layer],
-                        moments[1, m, layer],
-                        x,
-                        gradient[layer, x],
-                        step,
-                        settings,
-                    )
+            _gradient(state[block], pairs, share, code, gradient)
+            _update(state[block], moments[0, block], moments[1, block], gradient, step, settings)
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True, forceinline=True)
+def _mean(weights: Array) -> Array:
+    """Mean of the weights (p, lane) of every lane."""
+    mean = np.zeros(_LANES)
+    for x in range(len(weights)):
+        for lane in range(_LANES):
+            mean[lane] += weights[x, lane] / len(weights)
+    return mean
+
+
+@nb.njit(cache=True, forceinline=True)
 def _gradient(weights: Array, pairs: Array, share: Array, code: int, gradient: Array) -> None:
-    theta, xi = weights[0], weights[1]
+    theta, xi, by_theta, by_xi = weights[0], weights[1], gradient[0], gradient[1]
     p = len(theta)
-    mean_xi = xi.mean()
+    mean_xi, total = _mean(xi), np.zeros(_LANES)
     gradient[:] = 0
-    total = 0.0
     for u in range(len(pairs)):
         x, y = pairs[u, 0], pairs[u, 1]
         answer = x + y if x + y < p else x + y - p
-        value, slope = _sigma(code, theta[x] + theta[y])
-        gradient[1, answer] -= share[u] * value
-        total += share[u] * value
-        pull = share[u] * slope * (xi[answer] - mean_xi)
-        gradient[0, x] -= pull
-        gradient[0, y] -= pull
-    gradient[1] += total / p
+        for lane in range(_LANES):
+            value, slope = _sigma(code, theta[x, lane] + theta[y, lane])
+            by_xi[answer, lane] -= share[u] * value
+            total[lane] += share[u] * value
+            pull = share[u] * slope * (xi[answer, lane] - mean_xi[lane])
+            by_theta[x, lane] -= pull
+            by_theta[y, lane] -= pull
+    for j in range(p):
+        for lane in range(_LANES):
+            by_xi[j, lane] += total[lane] / p
 
 
-@nb.njit(cache=True, inline="always")
+@nb.njit(cache=True, forceinline=True)
 def _update(
-    weight: Array, m1: Array, m2: Array, x: int, gradient: float, step: int, settings: Array
+    weights: Array, m1: Array, m2: Array, gradient: Array, step: int, settings: Array
 ) -> None:
-    """One weight's update, as torch.optim.SGD and torch.optim.AdamW make it."""
-    adamw, rate, momentum, decay, beta1, beta2, eps = settings
-    if adamw == 0:
-        gradient += decay * weight[x]
-        # The first gradient fills the buffer undamped, which a zero buffer gives as well.
-        m1[x] = momentum * m1[x] + gradient
-        weight[x] -= rate * m1[x]
-        return
-    weight[x] *= 1 - rate * decay
-    m1[x] = beta1 * m1[x] + (1 - beta1) * gradient
-    m2[x] = beta2 * m2[x] + (1 - beta2) * gradient * gradient
-    scale = math.sqrt(m2[x] / (1 - beta2**step)) + eps
-    weight[x] -= rate * m1[x] / (1 - beta1**step) / scale
+    """All weights' update, as torch.optim.SGD and torch.optim.AdamW make it."""
+    adamw, rate, momentum, decay, beta1, beta2, eps, warmup, first_step = settings
+    if warmup > 0:
+        rate *= min((first_step + step - 1) / warmup, 1.0)
+    bias1, bias2 = 1 - beta1**step, 1 - beta2**step
+    for layer in range(2):
+        for x in range(weights.shape[1]):
+            for lane in range(_LANES):
+                i = (layer, x, lane)
+                if adamw == 0:
+                    # The first gradient fills the buffer undamped, which a zero buffer gives too.
+                    m1[i] = momentum * m1[i] + gradient[i] + decay * weights[i]
+                    weights[i] -= rate * m1[i]
+                else:
+                    m1[i] = beta1 * m1[i] + (1 - beta1) * gradient[i]
+                    m2[i] = beta2 * m2[i] + (1 - beta2) * gradient[i] * gradient[i]
+                    scale = math.sqrt(m2[i] / bias2) + eps
+                    weights[i] = (1 - rate * decay) * weights[i] - rate * m1[i] / bias1 / scale
 
 
 @nb.njit(cache=True, parallel=True)
-def _mean_margin(state: Array, pairs: Array, share: Array, code: int) -> float:
-    """Mean over pairs of the right answer's logit above the mean logit, summed over neurons."""
-    p = state.shape[-1]
-    margin = 0.0
-    for m in nb.prange(len(state)):
-        theta, xi = state[m]
-        mean_xi = xi.mean()
+def _mean_margins(state: Array, pairs: Array, share: Array, code: int) -> Array:
+    """Mean over pairs of the right answer's logit above the mean logit, of every neuron."""
+    p = state.shape[2]
+    margins = np.zeros((len(state), _LANES))
+    for block in nb.prange(len(state)):
+        theta, xi = state[block]
+        mean_xi = _mean(xi)
         for u in range(len(pairs)):
             x, y = pairs[u, 0], pairs[u, 1]
-            value, _ = _sigma(code, theta[x] + theta[y])
-            margin += share[u] * value * (xi[(x + y) % p] - mean_xi)
-    return margin
+            for lane in range(_LANES):
+                value, _ = _sigma(code, theta[x, lane] + theta[y, lane])
+                margins[block, lane] += share[u] * value * (xi[(x + y) % p, lane] - mean_xi[lane])
+    return margins
+
+
+def _to_lanes(state: Array) -> Array:
+    """From (neuron, layer, p) to (block, layer, p, lane), the last neuron repeated to the end."""
+    missing = -len(state) % _LANES
+    filled = np.concatenate([state, np.repeat(state[-1:], missing, axis=0)])
+    return np.ascontiguousarray(filled.reshape(-1, _LANES, *state.shape[1:]).transpose(0, 2, 3, 1))
+
+
+def _from_lanes(state: Array) -> Array:
+    """From (block, layer, p, lane) to (neuron, layer, p), the repeated ones included."""
+    return state.transpose(0, 3, 1, 2).reshape(-1, *state.shape[1:3])

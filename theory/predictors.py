@@ -16,6 +16,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from grokode.theory import fourier
+from grokode.theory._checks import any_array, check_increasing
 from grokode.theory.exact import blowup_time, evolve
 from grokode.theory.moment_flow import clock_flow, moment_flow
 from grokode.theory.neuron_flow import ACTIVATIONS, PLATEAU_MARGIN, neuron_flow
@@ -80,9 +81,9 @@ class Predictor:
     ranks_at_end: bool = False
 
     def winners(self, initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
-        """Predicted winning frequency of every neuron, (..., neuron)."""
+        """Predicted winning frequency of every neuron, (..., neuron); 0 where there is no score."""
         scores = self.scores(initial, rule)
-        return scores.idxmin("frequency").astype(int).rename("winner")
+        return scores.idxmin("frequency", fill_value=0).astype(int).rename("winner")
 
     def covers(self, rule: TrainingRule, initial: xr.Dataset | None = None) -> str:
         """Why a training, or its initial state, is outside the assumption; ``""`` if it is not.
@@ -138,7 +139,7 @@ def get_predictor(name: str) -> Predictor:
     >>> get_predictor("blowup_time").assumption[:25]
     'Tickets follow the four-v'
     """
-    if name not in PREDICTORS:
+    if not isinstance(name, str) or name not in PREDICTORS:
         raise ValueError(f"predictor must be one of {', '.join(PREDICTORS)}, got {name!r}")
     return PREDICTORS[name]
 
@@ -162,8 +163,9 @@ def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr
 
     Raises
     ------
-    ValueError
-        For another optimiser, whose steps are no flow time.
+    TypeError, ValueError
+        For another optimiser, whose steps are no flow time; if the spectrum is not finite or of
+        another p, or the steps are not increasing.
 
     Examples
     --------
@@ -174,8 +176,9 @@ def ticket_flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr
     [0.1, 0.2]
     """
     rule.require(optimizer="sgd")
-    asked = np.asarray(steps)
-    path = simulate(TicketFlow(rule.p), initial, asked * rule.time_per_step, check=False)
+    asked = np.atleast_1d(any_array("steps", steps))
+    times = rule.time(check_increasing("steps", asked))
+    path = simulate(TicketFlow(rule.p), rule.check_initial(initial), times, check=False)
     return path.rename(time="step").assign_coords(step=("step", asked, {"long_name": "step"}))
 
 
@@ -191,7 +194,7 @@ def saturation_time(initial: xr.Dataset, p: int) -> xr.DataArray:
     initial : Dataset
         Spectrum (..., neuron, frequency).
     p : int
-        Odd modulus.
+        Odd modulus, that of the spectrum.
 
     Returns
     -------
@@ -207,6 +210,7 @@ def saturation_time(initial: xr.Dataset, p: int) -> xr.DataArray:
     >>> bool(0.9 * T < saturation_time(start, 5) < T)
     True
     """
+    initial = fourier.check_spectrum(initial, p)
     tickets = ("neuron", "frequency")
     late = blowup_time(initial.theta_hat, initial.xi_hat, p).min(tickets)
     late = late.where(np.isfinite(late))
@@ -247,14 +251,16 @@ def saturation_state(initial: xr.Dataset, p: int) -> xr.Dataset:
 
 
 def _misalignment_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
-    return abs(fourier.misalignment(initial))
+    return abs(fourier.misalignment(fourier.check_spectrum(initial, rule.p)))
 
 
 def _magnitude_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+    initial = fourier.check_spectrum(initial, rule.p)
     return -(fourier.alpha(initial) ** 2 + fourier.beta(initial) ** 2)
 
 
 def _blowup_scores(initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
+    initial = fourier.check_spectrum(initial, rule.p)
     times: xr.DataArray = blowup_time(initial.theta_hat, initial.xi_hat, rule.p)
     return times
 
@@ -293,7 +299,8 @@ def _final_in_own_time(flow: Flow) -> Scores:
             return followed(initial, rule)
         time = float(saturation_time(initial, rule.p))
         rate = 2 * time * rule.pairs / OWN_STEPS
-        return followed(initial, replace(_quadratic_sgd(rule, rate), weight_decay=0.0))
+        own = replace(_quadratic_sgd(rule, rate), weight_decay=0.0, warmup=0)
+        return followed(initial, own)
 
     return scores
 

@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.theory.fourier import check_modulus
+from grokode.theory._checks import any_array, check_increasing, check_integer, check_number
+from grokode.theory.fourier import check_modulus, check_spectrum
 
-__all__ = ["TrainingRule"]
+__all__ = ["OPTIMIZERS", "TrainingRule"]
+
+OPTIMIZERS = ("sgd", "adamw")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,19 +26,29 @@ class TrainingRule:
     activation : str
     optimizer : {"sgd", "adamw"}
     learning_rate : float
+    warmup : int
+        Updates over which the rate rises from 0: the update after s others has min(s / warmup, 1)
+        of it.
+    first_step : int
+        Updates done before the initial state.
     momentum : float
         SGD only; at least 0 and below 1.
     betas, eps : AdamW only
+        Each beta at least 0 and below 1; eps not negative.
     weight_decay : float
+        Not negative.
     train_pairs : integers (n, 2), optional
-        All pairs if not given.
+        The training pairs (x, y), each in 0..p-1. All pairs if not given.
     steps : int, optional
         Length of the training, for predictors that follow it to its end.
 
     Raises
     ------
+    TypeError
+        If p or the steps are not integers, or a rate is not a number.
     ValueError
-        If p is even or below 3, the learning rate is not positive, or momentum not in [0, 1).
+        If p is even or below 3, the optimizer unknown, a number out of its range, or the training
+        pairs are none on Z_p.
 
     Examples
     --------
@@ -46,6 +60,8 @@ class TrainingRule:
     activation: str = "quadratic"
     optimizer: str = "sgd"
     learning_rate: float = 0.1
+    warmup: int = 0
+    first_step: int = 0
     momentum: float = 0.0
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-8
@@ -55,10 +71,34 @@ class TrainingRule:
 
     def __post_init__(self) -> None:
         check_modulus(self.p)
-        if not 0 < self.learning_rate < np.inf:
-            raise ValueError(f"learning_rate must be positive, got {self.learning_rate}")
-        if not 0 <= self.momentum < 1:
-            raise ValueError(f"momentum must be in [0, 1), got {self.momentum}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}"
+            )
+        check_number("learning_rate", self.learning_rate, above=0)
+        check_integer("warmup", self.warmup, least=0)
+        check_integer("first_step", self.first_step, least=0)
+        check_number("momentum", self.momentum, least=0, below=1)
+        for beta in self.betas:
+            check_number("betas", beta, least=0, below=1)
+        check_number("eps", self.eps, least=0)
+        check_number("weight_decay", self.weight_decay, least=0)
+        if self.steps is not None:
+            check_integer("steps", self.steps, least=0)
+        if self.train_pairs is not None:
+            self._check_pairs(any_array("train_pairs", self.train_pairs))
+
+    def _check_pairs(self, pairs: NDArray[Any]) -> None:
+        if pairs.ndim != 2 or pairs.shape[1] != 2 or not len(pairs) or pairs.dtype.kind not in "iu":
+            raise ValueError(
+                f"train_pairs must be integers (n, 2) with n >= 1, got shape {pairs.shape} and "
+                f"dtype {pairs.dtype}"
+            )
+        if pairs.min() < 0 or pairs.max() >= self.p:
+            raise ValueError(
+                f"train_pairs must be residues in 0..{self.p - 1}, got {pairs.min()} to "
+                f"{pairs.max()}; take them mod p"
+            )
 
     @property
     def pairs(self) -> int:
@@ -72,6 +112,31 @@ class TrainingRule:
         With momentum, once it is up to speed, 1 / (1 - momentum) times that.
         """
         return self.learning_rate / (1 - self.momentum) / self.pairs
+
+    def risen(self, steps: ArrayLike) -> NDArray[np.float64]:
+        """Share of the learning rate in the update after each of these steps, 1 but in the warm-up.
+
+        Examples
+        --------
+        >>> TrainingRule(p=5, warmup=4).risen([0, 1, 9]).tolist()
+        [0.0, 0.25, 1.0]
+        """
+        done = self.first_step + np.asarray(steps, dtype=float)
+        return np.minimum(done / self.warmup, 1) if self.warmup else np.ones_like(done)
+
+    def time(self, steps: ArrayLike) -> NDArray[np.float64]:
+        """Gradient-flow time of the summed loss at steps counted from the initial state.
+
+        Examples
+        --------
+        >>> rule = TrainingRule(p=5, learning_rate=0.5, warmup=10, first_step=1)
+        >>> (rule.time([0, 9, 100]) / rule.time_per_step).round(9).tolist()
+        [0.0, 4.5, 95.5]
+        """
+        warming = np.arange(max(0, self.warmup - self.first_step) + 1)
+        lost = np.append(0, np.cumsum(1 - self.risen(warming[:-1])))
+        done = np.asarray(steps, dtype=float)
+        return (done - np.interp(done, warming, lost)) * self.time_per_step
 
     def unordered_pairs(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Training pairs (u, 2) with x <= y, and how many ordered pairs each stands for.
@@ -92,11 +157,40 @@ class TrainingRule:
                     "choose another from grokode.theory.PREDICTORS"
                 )
 
+    def check_initial(self, initial: xr.Dataset) -> xr.Dataset:
+        """The state at step 0, without the coordinate of a step it was taken at, or an error.
+
+        Parameters
+        ----------
+        initial : Dataset
+            Spectrum (..., neuron, frequency).
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `grokode.theory.fourier.check_spectrum`, or if it holds more than one step.
+        """
+        spectrum = check_spectrum(initial, self.p)
+        if "step" in spectrum.dims:
+            raise ValueError(
+                f"initial must be one state, got {spectrum.sizes['step']} steps; pick one with isel"
+            )
+        return spectrum.drop_vars("step", errors="ignore")
+
+    def check_network(self, initial: xr.Dataset) -> xr.Dataset:
+        """As `check_initial`, of one network alone: dimensions (neuron, frequency)."""
+        spectrum = self.check_initial(initial)
+        others = [str(dim) for dim in spectrum.dims if dim not in ("neuron", "frequency")]
+        if others:
+            raise ValueError(
+                f"initial must be one network (neuron, frequency), got {', '.join(others)} as "
+                "well; pick one with isel"
+            )
+        return spectrum
+
     def check_steps(self, steps: ArrayLike) -> NDArray[np.int64]:
-        """Steps as an increasing int64 array, or a ValueError."""
-        asked = np.atleast_1d(np.asarray(steps))
-        if asked.ndim != 1 or asked.dtype.kind not in "iu" or not asked.size or asked[0] < 0:
-            raise ValueError("steps must be a non-empty list of integers >= 0")
-        if (np.diff(asked) <= 0).any():
-            raise ValueError("steps must be increasing; sort them and drop repeats")
-        return asked.astype(np.int64)
+        """Steps as an increasing int64 array (step,), or a TypeError or ValueError."""
+        asked = np.atleast_1d(any_array("steps", steps))
+        if asked.size and asked.dtype.kind not in "iu":
+            raise TypeError(f"steps must be integers, got dtype {asked.dtype}")
+        return check_increasing("steps", asked).astype(np.int64)

@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import _stepper
+from grokode.theory._checks import any_array, check_increasing, check_integer, check_number
 from grokode.theory.systems import System
 from grokode.theory.tableaus import Tableau, get_method
 
@@ -101,9 +102,11 @@ def simulate(
         system is real.
     ValueError
         If times are not increasing, a value is not finite, shapes or variables do not match, the
-        spectrum has another p than the system, or an option is unknown or out of range.
+        spectrum has another p than the system, an option is unknown or out of range, or, if
+        `check` is true, a ticket blows up before the last time.
     RuntimeError
-        If a ticket failed and `check` is true, or there is no CUDA device where one is asked for.
+        If a ticket met `max_steps` and `check` is true, or there is no CUDA device where one is
+        asked for.
 
     Examples
     --------
@@ -116,7 +119,7 @@ def simulate(
     """
     if not isinstance(system, System):
         raise TypeError(f"system must be a System such as TicketFlow(p=23), got {system!r}")
-    asked = _check_times(times)
+    asked = np.ascontiguousarray(check_increasing("times", times))
     tableau = get_method(method)
     _check_options(tableau, rtol, atol, step_size, stop_norm, max_steps, device)
     state = _labelled(system, initial)
@@ -159,20 +162,6 @@ def simulate(
     )
 
 
-def _check_times(times: ArrayLike) -> Array:
-    given = np.asarray(times)
-    if given.dtype.kind not in "iuf":
-        raise TypeError(f"times must be real numbers, got dtype {given.dtype}")
-    asked = np.ascontiguousarray(given, dtype=np.float64)
-    if given.ndim != 1 or not asked.size:
-        raise ValueError(f"times must be a non-empty list, got shape {given.shape}")
-    if not np.isfinite(asked).all():
-        raise ValueError("times must be finite, got NaN or infinity")
-    if asked[0] < 0 or (np.diff(asked) <= 0).any():
-        raise ValueError("times must be increasing and not negative; sort them and drop repeats")
-    return asked
-
-
 def _check_options(
     tableau: Tableau,
     rtol: float,
@@ -182,18 +171,17 @@ def _check_options(
     max_steps: int,
     device: str,
 ) -> None:
-    if not 1e-14 <= rtol < 1:
-        raise ValueError(f"rtol must be in [1e-14, 1), got {rtol}")
-    if not 0 <= atol < np.inf:
-        raise ValueError(f"atol must be finite and not negative, got {atol}")
+    check_number("rtol", rtol, least=1e-14, below=1)
+    check_number("atol", atol, least=0)
     if tableau.adaptive and step_size is not None:
         raise ValueError(f"step_size is for rk4, {tableau.name} adapts its own; pass rtol instead")
-    if not tableau.adaptive and (step_size is None or not 0 < step_size < np.inf):
-        raise ValueError(f"method {tableau.name} needs a positive step_size, got {step_size}")
-    if stop_norm is not None and not 0 < stop_norm < np.inf:
-        raise ValueError(f"stop_norm must be positive and finite, got {stop_norm}")
-    if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 1:
-        raise ValueError(f"max_steps must be a positive integer, got {max_steps!r}")
+    if not tableau.adaptive:
+        if step_size is None:
+            raise ValueError(f"method {tableau.name} needs a positive step_size, got None")
+        check_number("step_size", step_size, above=0)
+    if stop_norm is not None:
+        check_number("stop_norm", stop_norm, above=0)
+    check_integer("max_steps", max_steps, least=1)
     if device not in ("cpu", "cuda", "auto"):
         raise ValueError(f"device must be cpu, cuda or auto, got {device!r}")
 
@@ -231,7 +219,9 @@ def _labelled(system: System, initial: Any) -> xr.Dataset:
         raise ValueError(
             f"initial must have one array for each of {names}, got {len(initial)} arrays"
         )
-    arrays = [np.asarray(values) for values in initial]
+    arrays = [
+        any_array(f"initial {name}", values) for name, values in zip(names, initial, strict=True)
+    ]
     try:
         arrays = [array.copy() for array in np.broadcast_arrays(*arrays)]
     except ValueError:
@@ -289,7 +279,7 @@ def _raise_failures(report: Array, asked: Array, max_steps: int) -> None:
     status, stop_time = report[:, 0], report[:, 3]
     blown, slow = status == Status.BLEW_UP, status == Status.TOO_MANY_STEPS
     if blown.any():
-        raise RuntimeError(
+        raise ValueError(
             f"{blown.sum()} of {status.size} tickets blow up before the last time {asked[-1]:g}, "
             f"the first at {stop_time[blown].min():.6g}; ask for earlier times, set stop_norm, or "
             "pass check=False for NaN after the blow-up"

@@ -13,6 +13,7 @@ import xarray as xr
 import zarr
 from numpy.typing import NDArray
 
+from grokode.theory._checks import check_integer, check_number
 from grokode.theory.exact import blowup_time
 from grokode.theory.fourier import check_modulus
 
@@ -79,16 +80,13 @@ def stream_winners(
     ((1000,), 1, 11)
     """
     p = check_modulus(p)
-    for name, value, least in (("neurons", neurons, 1), ("seed", seed, 0), ("chunk", chunk, 1)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-            raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
+    neurons, seed = check_integer("neurons", neurons, 1), check_integer("seed", seed, 0)
+    chunk, scale = check_integer("chunk", chunk, 1), check_number("scale", scale, above=0)
     if chunk % _BLOCK:
         raise ValueError(f"chunk must be a multiple of {_BLOCK}, got {chunk}")
-    if not 0 < scale < np.inf:
-        raise ValueError(f"scale must be positive and finite, got {scale}")
     path = Path(out)
-    stream = {"p": p, "neurons": int(neurons), "scale": float(scale), "seed": int(seed)}
-    winner, time = _open(path, stream, int(chunk), resume)
+    stream = {"p": p, "neurons": neurons, "scale": scale, "seed": seed}
+    winner, time = _open(path, stream, chunk, resume)
     # The store's own chunks, should it be resumed with others: only whole ones are written.
     size = winner.chunks[0]
     # Frequencies start at 1, so 0 is where nothing has been written yet.

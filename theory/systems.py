@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from grokode.theory._checks import check_number
 from grokode.theory.fourier import check_modulus
 
 __all__ = ["EvenFlow", "ReLUFlow", "System", "TicketFlow"]
@@ -104,9 +105,8 @@ class _Flow(System):
 
     def __post_init__(self) -> None:
         check_modulus(self.p)
-        for name, value in zip((f.name for f in fields(self)), self.parameters, strict=True):
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} must be finite and not negative, got {value}")
+        for field in fields(self):
+            check_number(field.name, getattr(self, field.name), least=0)
 
 
 @dataclass(frozen=True)
@@ -177,8 +177,7 @@ class EvenFlow(_Flow):
     decay: float = 0.0
 
     def __post_init__(self) -> None:
-        if not self.degree >= 1:
-            raise ValueError(f"degree must be at least 1, got {self.degree}")
+        check_number("degree", self.degree, least=1)
         if math.isnan(self.kappa):
             object.__setattr__(self, "kappa", _kappa(self.degree))
         super().__post_init__()

@@ -108,7 +108,7 @@ def get_method(name: str) -> Tableau:
     >>> get_method("dopri853").order
     8
     """
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {name!r}")
     return METHODS[name]
 

@@ -7,12 +7,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from grokode.compare.figures.style import CHANCE, NETWORK, SEQUENTIAL
+from grokode.compare.figures.style import (
+    AMBER,
+    CHANCE,
+    GREEN,
+    PURPLE,
+    SEQUENTIAL,
+    STEPS,
+    TEST,
+    YELLOW,
+)
 
 __all__ = ["lead_lag_profile", "score_against_accuracy", "score_curves"]
 
-# Colour-blind safe (Okabe and Ito), none of them that of theory or network.
-_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_COLOURS = (GREEN, PURPLE, AMBER, YELLOW)
 
 
 def score_curves(
@@ -39,10 +47,10 @@ def score_curves(
         largest = float(abs(scores[name]).max())
         label = f"{name} / {largest:.3g}"
         ax.plot(scores.step, scores[name] / largest, label=label, color=colour)
-    ax.plot(accuracy.step, accuracy.test_accuracy, label="network: test accuracy", **NETWORK)
+    ax.plot(accuracy.step, accuracy.test_accuracy, label="network: test accuracy", **TEST)
     if not isinstance(t_grok, str):
         ax.axvline(t_grok, label=f"grokking, step {t_grok}", **CHANCE)
-    ax.set(xlabel="optimiser steps", ylabel="score over its largest size, accuracy")
+    ax.set(xlabel=STEPS, ylabel="score over its largest size; accuracy (fraction)")
     ax.legend(fontsize="small")
     return ax
 
@@ -50,8 +58,8 @@ def score_curves(
 def score_against_accuracy(scores: xr.Dataset, accuracy: xr.Dataset, name: str, ax: Axes) -> Axes:
     """One score against test accuracy, a point to a checkpoint, coloured by its step."""
     points = ax.scatter(scores[name], accuracy.test_accuracy, c=scores.step, s=9, cmap=SEQUENTIAL)
-    ax.set(xlabel=name, ylabel="network: test accuracy")
-    ax.figure.colorbar(points, ax=ax, label="optimiser steps")
+    ax.set(xlabel=name, ylabel="network: test accuracy (fraction)")
+    ax.figure.colorbar(points, ax=ax, label=STEPS)
     return ax
 
 
@@ -69,7 +77,8 @@ def lead_lag_profile(profile: Mapping[str, Any], name: str, ax: Axes) -> Axes:
     pairs = zip(profile["lags"], profile["pearson"], strict=True)
     known = [(lag, value) for lag, value in pairs if not isinstance(value, str)]
     if known:
-        ax.stem(*np.transpose(known), linefmt=_COLOURS[0], markerfmt="o", basefmt=" ")
+        label = f"network: {name} and test accuracy"
+        ax.stem(*np.transpose(known), linefmt=GREEN, markerfmt="o", basefmt=" ", label=label)
     ax.axhline(0, color="0.5", linewidth=0.8)
     ax.axvline(0, label="at the same time", **CHANCE)
     ax.set(

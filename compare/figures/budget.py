@@ -4,17 +4,20 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from grokode.compare.budget import common_share
+from grokode.compare.figures.style import AMBER, GREEN, PURPLE, SKY, STEPS, YELLOW, say
+
 __all__ = ["PART_COLORS", "budget_bars", "budget_history"]
 
 # Okabe-Ito colours that are not already the network's and theory's; in grey what theory leaves out
 # by its own choice of terms, in black what the parts have in common.
 PART_COLORS = {
-    "signal": "#009E73",
-    "misalignment": "#F0E442",
-    "two_phase": "#E69F00",
-    "four_phase": "#CC79A7",
-    "cross_frequency": "#56B4E9",
-    "harmonics": "#56B4E9",
+    "signal": GREEN,
+    "misalignment": YELLOW,
+    "two_phase": AMBER,
+    "four_phase": PURPLE,
+    "cross_frequency": SKY,
+    "harmonics": SKY,
     "dc": "0.6",
     "linear": "0.6",
     "remainder": "0.82",
@@ -39,11 +42,9 @@ def budget_bars(budget: xr.Dataset, ax: Axes) -> Axes:
     """
     reason = str(budget.reason.item() if "reason" in budget else budget.attrs["reason"])
     if reason:
-        ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
-        ax.set_axis_off()
-        return ax
+        return say(reason, ax)
     names = [str(part) for part in budget.part.values]
-    common = float(budget.covariance.sum() - budget.share.sum())
+    common = float(common_share(budget))
     shares = [*(100 * budget.share.values), 100 * common]
     bars = ax.barh(
         [*map(_label, names), _COMMON],
@@ -55,7 +56,7 @@ def budget_bars(budget: xr.Dataset, ax: Axes) -> Axes:
     )
     ax.bar_label(bars, [f"{share:.1f}%" for share in shares], padding=3)
     ax.axvline(0, color="black", linewidth=0.6)
-    room = 0.18 * (max(shares) - min(0, *shares))
+    room = 0.22 * (max(shares) - min(0, *shares))
     ax.set(
         xlim=(min(0, *shares) - (room if common < 0 else 0), max(shares) + room),
         xlabel="share of the variance of the network's logits (%)",
@@ -77,9 +78,6 @@ def budget_history(budget: xr.Dataset, ax: Axes) -> Axes:
     """
     names = [str(part) for part in budget.part.values]
     shares = 100 * budget.share.transpose("part", "step")
-    common = 100 * (budget.covariance.sum(["part", "other"], skipna=False)) - shares.sum(
-        "part", skipna=False
-    )
     steps = budget.step.values
     ax.stackplot(
         steps,
@@ -88,7 +86,7 @@ def budget_history(budget: xr.Dataset, ax: Axes) -> Axes:
         colors=[PART_COLORS[name] for name in names],
         linewidth=0,
     )
-    ax.plot(steps, common, color="black", linewidth=1.2, label=_COMMON)
+    ax.plot(steps, 100 * common_share(budget), color="black", linewidth=1.2, label=_COMMON)
     ax.axhline(0, color="black", linewidth=0.6)
     missing = int(np.isnan(shares.values).any(0).sum())
     title = "stack and covariances make 100%"
@@ -96,9 +94,7 @@ def budget_history(budget: xr.Dataset, ax: Axes) -> Axes:
         title += f"; no budget at {missing} of {len(steps)} checkpoints"
     ax.set_title(title, fontsize="medium")
     ax.margins(x=0)
-    ax.set(
-        xlabel="step (optimiser steps)", ylabel="share of the variance\nof the network's logits (%)"
-    )
+    ax.set(xlabel=STEPS, ylabel="share of the variance\nof the network's logits (%)")
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
     return ax
 

@@ -5,7 +5,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from grokode.compare.figures.style import CHANCE, DIVERGING, NETWORK, THEORY
+from grokode.compare.figures.style import CHANCE, DIVERGING, NETWORK, THEORY, say
 
 __all__ = [
     "frequency_scales",
@@ -38,7 +38,7 @@ def logit_heatmap(logits: xr.Dataset, source: str, x: int, ax: Axes) -> Axes:
     ax : Axes
     """
     if logits.attrs["reason"]:
-        return _say(logits.attrs["reason"], ax)
+        return say(logits.attrs["reason"], ax)
     slices = logits[["network", "theory"]].sel(x=x)
     limit = max(float(abs(values).max()) for values in slices.values())
     mesh = ax.pcolormesh(
@@ -88,7 +88,7 @@ def logit_row(logits: xr.Dataset, x: int, y: int, ax: Axes) -> Axes:
     ax : Axes
     """
     if logits.attrs["reason"]:
-        return _say(logits.attrs["reason"], ax)
+        return say(logits.attrs["reason"], ax)
     here = logits.sel(x=x, y=y)
     outputs = logits.output.values
     ax.bar(outputs, here.network, width=0.7, color=NETWORK["color"], label="network")
@@ -113,7 +113,7 @@ def logit_row(logits: xr.Dataset, x: int, y: int, ax: Axes) -> Axes:
 def logit_scatter(logits: xr.Dataset, ax: Axes) -> Axes:
     """Every logit of the network against Proposition 1 at the fitted scale."""
     if logits.attrs["reason"]:
-        return _say(logits.attrs["reason"], ax)
+        return say(logits.attrs["reason"], ax)
     theory, network = logits.theory.values.ravel(), logits.network.values.ravel()
     ax.scatter(
         theory,
@@ -129,7 +129,7 @@ def logit_scatter(logits: xr.Dataset, ax: Axes) -> Axes:
     ax.set(
         xlabel="Proposition 1, fitted scale (centred logit)",
         ylabel="network's centred logit",
-        title=f"$R^2$ = {float(logits.r2):.3f}",
+        title=f"R² = {float(logits.r2):.3f}",
     )
     legend = ax.legend(fontsize="small")
     for handle in legend.legend_handles:
@@ -151,7 +151,7 @@ def peak_heights(logits: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     if logits.attrs["reason"]:
-        return _say(logits.attrs["reason"], ax)
+        return say(logits.attrs["reason"], ax)
     fitted = _own_kernel(logits)
     height = logits.peak_height
     at = np.arange(logits.sizes["peak"])
@@ -200,17 +200,17 @@ def frequency_scales(logits: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     if logits.attrs["reason"]:
-        return _say(logits.attrs["reason"], ax)
+        return say(logits.attrs["reason"], ax)
     own = logits.sel(kernel=_own_kernel(logits))
     frequency = logits.frequency.values
-    ax.bar(frequency, own.frequency_scale, color=NETWORK["color"], label="network, fitted $c_k$")
+    ax.bar(frequency, own.frequency_scale, color=NETWORK["color"], label="network, fitted cₖ")
     if not np.isnan(own.weights_scale).all():
         ax.plot(
-            frequency, own.weights_scale, **THEORY, marker="o", label="theory, $c_k$ of the weights"
+            frequency, own.weights_scale, **THEORY, marker="o", label="theory, cₖ of the weights"
         )
     name = _KERNEL_NAMES[_own_kernel(logits)]
     ax.axhline(float(own.uniform_scale), **CHANCE, label=f"{name}, one scale for all")
-    ax.set(xlabel="frequency k", ylabel="scale $c_k$ (logits)")
+    ax.set(xlabel="frequency k", ylabel="scale cₖ (logits)")
     _legend_above(ax)
     return ax
 
@@ -228,7 +228,7 @@ def margin_histogram(logits: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     if logits.attrs["reason"]:
-        return _say(logits.attrs["reason"], ax)
+        return say(logits.attrs["reason"], ax)
     kernel = _own_kernel(logits)
     margin = logits.margin.where(logits.x != logits.y)
     network = margin.sel(source="network").values.ravel()
@@ -264,10 +264,3 @@ def _legend_above(ax: Axes) -> None:
     rows = len(ax.get_legend_handles_labels()[1])
     ax.set_ylim(low, high + (0.06 + 0.09 * rows) * (high - low))
     ax.legend(fontsize="small", loc="upper right")
-
-
-def _say(reason: str, ax: Axes) -> Axes:
-    """An empty figure that says why."""
-    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
-    ax.set_axis_off()
-    return ax

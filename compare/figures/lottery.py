@@ -10,12 +10,20 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import LogLocator
 from numpy.typing import NDArray
 
-from grokode.compare.figures.style import CHANCE, SEQUENTIAL, THEORY
+from grokode.compare.figures.style import (
+    AMBER,
+    CHANCE,
+    GREEN,
+    PURPLE,
+    SEQUENTIAL,
+    SKY,
+    THEORY,
+    plain_log,
+)
 
 __all__ = ["contour", "dominance_distribution", "dominance_scaling"]
 
-# Okabe-Ito, apart from the colours of theory and network.
-_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+_COLOURS = (GREEN, PURPLE, SKY, AMBER)
 _MARKERS = "os^v"
 
 
@@ -94,8 +102,11 @@ def contour(
         title=f"one ticket, p = {lottery.attrs['p']}",
         yscale="log",
         xlabel="initial misalignment D (rad)",
-        ylabel="initial magnitude α" + (" = β" if ratio == 1 else f", β = {ratio:g} α"),
+        ylabel="initial magnitude α"
+        + (" = β" if ratio == 1 else f", β = {ratio:g} α")
+        + " (units of the weights)",
     )
+    plain_log(ax.yaxis)
     return ax
 
 
@@ -222,8 +233,10 @@ def dominance_scaling(
         xscale="log",
         yscale="log",
         xlabel="modulus p" if against == "p" else "initial scale κ (units of the weights)",
-        ylabel="median time of dominance (gradient-flow time)",
+        ylabel="median time of dominance\n(gradient-flow time)",
     )
+    plain_log(ax.xaxis)
+    plain_log(ax.yaxis)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), fontsize="small", frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
     return ax

@@ -4,7 +4,16 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from grokode.compare.figures.style import CHANCE, DIVERGING, NETWORK, THEORY
+from grokode.compare.figures.style import (
+    CHANCE,
+    LAYER_COLORS,
+    LAYER_NAMES,
+    NETWORK,
+    STEPS,
+    THEORY,
+    fourier_heatmap,
+    say,
+)
 
 __all__ = [
     "activation_swap_bars",
@@ -14,10 +23,17 @@ __all__ = [
     "preservation_curves",
     "weights_with_cosine",
 ]
-
-# Input and output weights side by side: the network's blue, and a light one (Okabe and Ito).
-_LAYER_COLORS = {"theta": NETWORK["color"], "xi": "#56B4E9"}
-_LAYER_NAMES = {"theta": "input weights θ", "xi": "output weights ξ"}
+_FORMULAS = {
+    "abs": "|z|",
+    "quadratic": "z²",
+    "quartic": "z⁴",
+    "softplus2": "softplus(2z)",
+    "exp": "exp(z)",
+    "relu": "ReLU(z)",
+    "gelu": "GELU(z)",
+    "identity": "z",
+    "cubic": "z³",
+}
 
 
 def weights_with_cosine(fits: xr.Dataset, neuron: int, layer: str, ax: Axes) -> Axes:
@@ -48,7 +64,7 @@ def weights_with_cosine(fits: xr.Dataset, neuron: int, layer: str, ax: Axes) -> 
     ax.plot(x, here.weights, color=NETWORK["color"], marker="o", ms=3.5, lw=0.8, label="network")
     ax.set(
         xlabel="x (residue)" if layer == "theta" else "j (residue)",
-        ylabel=_LAYER_NAMES[layer],
+        ylabel=LAYER_NAMES[layer],
     )
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.2 * (high - low))
@@ -66,28 +82,8 @@ def basis_heatmap(coefficients: xr.Dataset, layer: str, ax: Axes) -> Axes:
     layer : {"theta", "xi"}
     ax : Axes
     """
-    values = coefficients.coefficient.sel(layer=layer).values
-    # A few neurons may be far larger than the rest; they are drawn as large as the 99th in 100.
-    limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
-    mesh = ax.imshow(
-        values,
-        cmap=DIVERGING,
-        vmin=-limit,
-        vmax=limit,
-        aspect="auto",
-        interpolation="nearest",
-    )
-    K = (values.shape[1] - 1) // 2
-    # Every wave as one tick between its cosine and its sine.
-    every = -(-K // 6)
-    ax.set_xticks([0, *(2 * k - 0.5 for k in range(1, K + 1, every))])
-    ax.set_xticklabels(["mean", *map(str, range(1, K + 1, every))])
-    ax.set(
-        title=f"network: {_LAYER_NAMES[layer]}",
-        xlabel="frequency k (cosine, sine)",
-        ylabel="neuron, sorted by winner",
-    )
-    ax.figure.colorbar(mesh, ax=ax, label="coefficient (orthonormal basis)", extend="both")
+    fourier_heatmap(coefficients.coefficient.sel(layer=layer).values, ax)
+    ax.set_title(f"network: {LAYER_NAMES[layer]}")
     return ax
 
 
@@ -102,16 +98,16 @@ def participation_histogram(sparsity: xr.Dataset, ax: Axes) -> Axes:
     """
     known = {
         layer: values[np.isfinite(values)]
-        for layer in _LAYER_NAMES
+        for layer in LAYER_NAMES
         for values in [sparsity.participation.sel(layer=layer).values]
     }
     if not any(values.size for values in known.values()):
-        return _say("no neuron has a wave", ax)
+        return say("no neuron has a wave", ax)
     ax.hist(
         list(known.values()),
         bins=list(np.linspace(0, 1, 41)),
-        color=[_LAYER_COLORS[layer] for layer in known],
-        label=[f"network: {_LAYER_NAMES[layer]}" for layer in known],
+        color=[LAYER_COLORS[layer] for layer in known],
+        label=[f"network: {LAYER_NAMES[layer]}" for layer in known],
         histtype="stepfilled",
         alpha=0.7,
     )
@@ -135,7 +131,7 @@ def leakage_bars(leakage: xr.Dataset, layer: str, ax: Axes) -> Axes:
     ax : Axes
     """
     if leakage.attrs["reason"]:
-        return _say(leakage.attrs["reason"], ax)
+        return say(leakage.attrs["reason"], ax)
     here = leakage.sel(layer=layer)
     low, middle, high = (here.ratio_quantile.isel(quantile=row).values for row in range(3))
     r = leakage.harmonic.values
@@ -143,7 +139,7 @@ def leakage_bars(leakage: xr.Dataset, layer: str, ax: Axes) -> Axes:
         r,
         middle,
         width=0.6,
-        color=_LAYER_COLORS[layer],
+        color=LAYER_COLORS[layer],
         yerr=(middle - low, high - middle),
         error_kw={"lw": 0.8, "capsize": 2},
         label="network: median and quartiles",
@@ -170,7 +166,7 @@ def leakage_bars(leakage: xr.Dataset, layer: str, ax: Axes) -> Axes:
         xlabel="harmonic r",
         xticks=r,
         ylabel="magnitude at rk over that at k",
-        title=_LAYER_NAMES[layer],
+        title=LAYER_NAMES[layer],
     )
     ax.legend(fontsize="small", loc="upper right")
     return ax
@@ -186,16 +182,16 @@ def preservation_curves(history: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     if history.sizes["step"] < 2:
-        return _say("one checkpoint: nothing can be compared over steps", ax)
+        return say("one checkpoint: nothing can be compared over steps", ax)
     share = history.initial_share
     known = np.isfinite(share.values).any(-1).all(-1)
     if not known.any():
-        return _say(str(history.reason.values[0]), ax)
+        return say(str(history.reason.values[0]), ax)
     kept = share.isel(step=known)
     steps = history.step.values[known]
-    for layer, color in _LAYER_COLORS.items():
+    for layer, color in LAYER_COLORS.items():
         low, middle, high = np.nanquantile(kept.sel(layer=layer).values, (0.05, 0.5, 0.95), axis=1)
-        ax.plot(steps, middle, color=color, label=f"network: {_LAYER_NAMES[layer]}, median")
+        ax.plot(steps, middle, color=color, label=f"network: {LAYER_NAMES[layer]}, median")
         ax.fill_between(steps, low, high, color=color, alpha=0.2, lw=0)
     ax.plot(
         steps,
@@ -212,8 +208,8 @@ def preservation_curves(history: xr.Dataset, ax: Axes) -> Axes:
         title += f"; {missing} of {len(known)} checkpoints missing"
     ax.set(
         ylim=(-0.03, 1.6),
-        xlabel="step (optimiser steps)",
-        ylabel="share on the first frequency",
+        xlabel=STEPS,
+        ylabel="share on the first frequency (fraction)",
         yticks=np.linspace(0, 1, 6),
         title=title,
     )
@@ -258,24 +254,4 @@ def activation_swap_bars(swap: xr.Dataset, ax: Axes) -> Axes:
     ax.set(xlim=(0, 122), xticks=range(0, 101, 20), xlabel="accuracy over all pairs (%)")
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    return ax
-
-
-_FORMULAS = {
-    "abs": "|z|",
-    "quadratic": "z²",
-    "quartic": "z⁴",
-    "softplus2": "softplus(2z)",
-    "exp": "exp(z)",
-    "relu": "ReLU(z)",
-    "gelu": "GELU(z)",
-    "identity": "z",
-    "cubic": "z³",
-}
-
-
-def _say(reason: str, ax: Axes) -> Axes:
-    """An empty figure that says why."""
-    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
-    ax.set_axis_off()
     return ax

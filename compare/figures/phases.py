@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from grokode.compare.figures.style import CHANCE, NETWORK, THEORY
+from grokode.compare.figures.style import CHANCE, GREEN, NETWORK, PURPLE, SKY, THEORY, say
 
 __all__ = [
     "frequency_bars",
@@ -14,8 +14,8 @@ __all__ = [
     "resultant_bars",
 ]
 
-# Okabe-Ito colours for the orders; blue is the network's.
-_ORDER_COLORS = (NETWORK["color"], "#56B4E9", "#009E73", "#CC79A7")
+_ORDER_COLORS = (NETWORK["color"], SKY, GREEN, PURPLE)
+_MAGNITUDES = {"theta": "input magnitude α", "xi": "output magnitude β"}
 _PI_TICKS = (-np.pi, -np.pi / 2, 0, np.pi / 2, np.pi)
 _PI_LABELS = ("-π", "-π/2", "0", "π/2", "π")
 
@@ -30,7 +30,7 @@ def phase_doubling_scatter(doubling: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     if doubling.attrs["reason"]:
-        return _say(doubling.attrs["reason"], ax)
+        return say(doubling.attrs["reason"], ax)
     ax.scatter(
         doubling.two_phi,
         doubling.psi,
@@ -69,7 +69,7 @@ def phase_circles(doubling: xr.Dataset, frequency: int, ax: Axes) -> Axes:
     """
     phases = doubling.phi.values[doubling.frequency.values == frequency]
     if not phases.size:
-        return _say(f"no neuron has k = {frequency}", ax)
+        return say(f"no neuron has k = {frequency}", ax)
     turn = np.linspace(0, 2 * np.pi, 200)
     random = np.sqrt(np.pi / phases.size) / 2
     for column, order in enumerate((1, 2, 4)):
@@ -127,7 +127,7 @@ def resultant_bars(uniformity: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     if uniformity.attrs["reason"]:
-        return _say(uniformity.attrs["reason"], ax)
+        return say(uniformity.attrs["reason"], ax)
     relative = uniformity.resultant / uniformity.random_resultant
     orders = uniformity.order.values
     width = 0.8 / len(orders)
@@ -190,7 +190,7 @@ def magnitude_strips(doubling: xr.Dataset, homogeneity: xr.Dataset, layer: str, 
     ax : Axes
     """
     if doubling.attrs["reason"]:
-        return _say(doubling.attrs["reason"], ax)
+        return say(doubling.attrs["reason"], ax)
     sizes = doubling.alpha if layer == "theta" else doubling.beta
     here = homogeneity.sel(layer=layer)
     ax.scatter(
@@ -219,15 +219,8 @@ def magnitude_strips(doubling: xr.Dataset, homogeneity: xr.Dataset, layer: str, 
     ax.set(
         ylim=(0, 1.35 * float(sizes.max())),
         xlabel="frequency k",
-        ylabel="input magnitude α" if layer == "theta" else "output magnitude β",
+        ylabel=f"{_MAGNITUDES[layer]} (units of the weights)",
         title=title,
     )
     ax.legend(fontsize="small", loc="upper center")
-    return ax
-
-
-def _say(reason: str, ax: Axes) -> Axes:
-    """An empty figure that says why."""
-    ax.text(0.5, 0.5, reason, ha="center", va="center", transform=ax.transAxes)
-    ax.set_axis_off()
     return ax

@@ -6,7 +6,23 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Patch
 
-from grokode.compare.figures.style import CHANCE, DIVERGING, NETWORK, SEQUENTIAL, THEORY
+from grokode.compare.figures.style import (
+    AMBER,
+    CHANCE,
+    GREEN,
+    LAYER_COLORS,
+    LAYER_NAMES,
+    NETWORK,
+    PURPLE,
+    SEQUENTIAL,
+    STEPS,
+    TEST,
+    THEORY,
+    YELLOW,
+    fourier_heatmap,
+    plain_log,
+    say,
+)
 from grokode.compare.split import GROUPS, KINDS
 from grokode.compare.stages import STAGES, Stages
 
@@ -25,10 +41,8 @@ __all__ = [
     "weight_heatmap",
 ]
 
-# Okabe and Ito, none of them that of theory or network.
-_GREEN, _PURPLE, _SKY = "#009E73", "#CC79A7", "#56B4E9"
-_STAGE_SHADES = dict(zip(STAGES, ("#F0E442", "#E69F00", "#999999"), strict=True))
-_KIND_COLOURS = dict(zip(KINDS, (NETWORK["color"], _GREEN, _PURPLE), strict=True))
+_STAGE_SHADES = dict(zip(STAGES, (YELLOW, AMBER, "#999999"), strict=True))
+_KIND_COLOURS = dict(zip(KINDS, (NETWORK["color"], GREEN, PURPLE), strict=True))
 _GROUP_STYLES = dict(zip(GROUPS, ("-", "--", ":"), strict=True))
 
 
@@ -60,7 +74,7 @@ def shade_stages(found: Stages, ax: Axes) -> Axes:
             rotation=0 if wide else 30,
             rotation_mode="anchor",
         )
-    ax.set(xlabel="optimiser steps", xlim=(steps[0], max(steps[-1], steps[0] + 1)))
+    ax.set(xlabel=STEPS, xlim=(steps[0], max(steps[-1], steps[0] + 1)))
     return ax
 
 
@@ -69,7 +83,7 @@ def loss_curves(found: Stages, ax: Axes) -> Axes:
     series = found.measured
     ax.plot(series.step, series.train_loss, **NETWORK, label="network, training pairs")
     if series.test_loss.notnull().any():
-        ax.plot(series.step, series.test_loss, color=_PURPLE, label="network, test pairs")
+        ax.plot(series.step, series.test_loss, **TEST, label="network, test pairs")
     chance = np.log(series.attrs["p"])
     ax.axhline(chance, **CHANCE, label=f"uniform guess, log p = {chance:.2f}")
     ax.set_ylabel("mean cross-entropy (nats)")
@@ -84,10 +98,10 @@ def accuracy_curves(found: Stages, ax: Axes) -> Axes:
         if values.notnull().any():
             ax.plot(series.step, values, color=_KIND_COLOURS[kind], label=f"network, {kind} pairs")
     if series.test_accuracy.notnull().any():
-        ax.plot(series.step, series.test_accuracy, color="k", lw=1, label="network, test pairs")
+        ax.plot(series.step, series.test_accuracy, **TEST, label="network, test pairs")
         free = found.free_accuracy["mirrored"]
-        ax.axhline(free, **THEORY, label=f"mirrored test pairs alone, {free:.3f}")
-    ax.set(ylabel="accuracy", ylim=(-0.02, 1.02))
+        ax.axhline(free, **THEORY, label=f"theory: mirrored test pairs alone, {free:.3f}")
+    ax.set(ylabel="accuracy (fraction of pairs)", ylim=(-0.02, 1.02))
     return _finished(found, ax)
 
 
@@ -103,12 +117,12 @@ def misalignment_curve(found: Stages, ax: Axes) -> Axes:
 def sparsity_and_norm(found: Stages, ax: Axes) -> Axes:
     """Inverse participation ratio, and weight norm on an axis of its own (Figure 14d)."""
     series = found.measured
-    ax.plot(series.step, series.ipr_in, **NETWORK, label="network, input waves")
-    ax.plot(series.step, series.ipr_out, color=NETWORK["color"], ls="-.", label="output waves")
+    for layer, values in (("theta", series.ipr_in), ("xi", series.ipr_out)):
+        ax.plot(series.step, values, color=LAYER_COLORS[layer], label=_network(layer))
     ax.set(ylabel="inverse participation ratio", ylim=(0, 1.02))
     norms = ax.twinx()
-    norms.plot(series.step, series.weight_norm, color=_GREEN, label="weight norm (right)")
-    norms.set_ylabel("norm of all weights", color=_GREEN)
+    norms.plot(series.step, series.weight_norm, color=GREEN, label="network, weight norm (right)")
+    norms.set_ylabel("norm of all weights (units of the weights)", color=GREEN)
     norms.set_ylim(bottom=0)
     lines = [*ax.get_lines(), *norms.get_lines()]
     ax.legend(lines, [str(line.get_label()) for line in lines], fontsize="x-small", loc="center")
@@ -118,11 +132,16 @@ def sparsity_and_norm(found: Stages, ax: Axes) -> Axes:
 def force_balance(found: Stages, ax: Axes) -> Axes:
     """Size of the loss's force, as gradient and as applied, against that of decay."""
     series = found.measured
-    ax.plot(series.step, series.gradient_norm, **NETWORK, label="|loss gradient|")
-    ax.plot(series.step, series.push_norm, color=_SKY, label="|force of the loss, as applied|")
+    ax.plot(series.step, series.gradient_norm, **NETWORK, label="network, |loss gradient|")
+    ax.plot(
+        series.step,
+        series.push_norm,
+        color=PURPLE,
+        label="network, |force of the loss, as applied|",
+    )
     if (series.decay_norm > 0).any():
-        ax.plot(series.step, series.decay_norm, color=_GREEN, label="|decay · weights|")
-    ax.set_ylabel("norm over all weights")
+        ax.plot(series.step, series.decay_norm, color=GREEN, label="network, |decay · weights|")
+    ax.set_ylabel("norm over all weights (units of the gradient)")
     return _finished(found, ax, log=True)
 
 
@@ -167,7 +186,7 @@ def accuracy_grid(found: Stages, step: int, ax: Axes) -> Axes:
         bbox_to_anchor=(0.5, -0.12),
         ncols=3,
     )
-    ax.set(title=f"step {step}", xlabel="y", ylabel="x", aspect="equal")
+    ax.set(title=f"network, step {step} (pale: wrong)", xlabel="y", ylabel="x", aspect="equal")
     return ax
 
 
@@ -188,8 +207,8 @@ def common_to_rare(found: Stages, ax: Axes) -> Axes:
     if end is not None:
         ax.axvline(end, color="0.4", lw=0.8)
         ax.annotate(" memorised", (end, 0.6), fontsize="x-small", rotation=90, ha="left")
-    ax.set(xlabel="optimiser steps", ylabel="accuracy on training pairs", ylim=(-0.02, 1.02))
-    ax.legend(fontsize="x-small", loc="lower right")
+    ax.set(xlabel=STEPS, ylabel="accuracy on training pairs (fraction)", ylim=(-0.02, 1.02))
+    ax.legend(fontsize="x-small", loc="lower right", handlelength=3)
     return ax
 
 
@@ -209,28 +228,9 @@ def weight_heatmap(maps: xr.Dataset, layer: str, step: int, ax: Axes, neurons: i
     """
     rows = np.unique(np.linspace(0, maps.sizes["neuron"] - 1, neurons).astype(int))
     here = maps[layer].sel(step=step).isel(neuron=rows)
-    limit = float(abs(here).max()) or 1.0
-    components = maps.component.values
-    mesh = ax.pcolormesh(
-        np.arange(len(components)),
-        np.arange(len(rows)),
-        here,
-        cmap=DIVERGING,
-        vmin=-limit,
-        vmax=limit,
-        rasterized=True,
-    )
-    ax.figure.colorbar(mesh, ax=ax, label="coefficient (orthonormal)")
-    every = max(1, len(components) // 24)
-    ax.set_xticks(np.arange(len(components))[::every], components[::every], rotation=90)
-    ax.tick_params(labelsize="x-small")
+    fourier_heatmap(here.values, ax)
     name = str(maps.milestone.sel(step=step).item())
-    ax.set(
-        title=f"{layer}, step {step} ({name})",
-        xlabel="Fourier component",
-        ylabel="neuron, sorted by winner",
-    )
-    ax.invert_yaxis()
+    ax.set_title(f"network: {LAYER_NAMES[layer]}, step {step} ({name})", fontsize="medium")
     return ax
 
 
@@ -245,8 +245,8 @@ def non_feature_decay(found: Stages, fits: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     series = found.measured
-    ax.plot(series.step, series.rest_in, **NETWORK, label="network, input waves")
-    ax.plot(series.step, series.rest_out, color=NETWORK["color"], ls="-.", label="output waves")
+    for layer, values in (("theta", series.rest_in), ("xi", series.rest_out)):
+        ax.plot(series.step, values, color=LAYER_COLORS[layer], label=_network(layer))
     start = found.checkpoint(found.memorised.step)
     rate = fits.attrs["predicted"]
     if start is not None and rate > 0:
@@ -256,7 +256,7 @@ def non_feature_decay(found: Stages, fits: xr.Dataset, ax: Axes) -> Axes:
         ax.plot(after[shown], left[shown], **THEORY, label="theory, exp(-rate · decay · steps)")
     ratios = fits.ratio.sel(window="after memorisation").values
     title = f"observed / predicted rate: {ratios[0]:.3f} in, {ratios[1]:.3f} out"
-    ax.set_ylabel("size of the frequencies that did not win")
+    ax.set_ylabel("waves that did not win (r.m.s., units of the weights)")
     return _finished(found, ax, log=True, title=title if np.isfinite(ratios).all() else "")
 
 
@@ -271,11 +271,10 @@ def lottery_agreement(found: Stages, lottery: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     if lottery.attrs["reason"]:
-        ax.text(0.5, 0.5, lottery.attrs["reason"], ha="center", wrap=True, transform=ax.transAxes)
-        return ax
+        return say(lottery.attrs["reason"], ax)
     for variant, style in zip(lottery.variant.values, ("--", ":"), strict=True):
         here = lottery.sel(variant=variant)
-        label = f"neuron flow on {variant}: {float(here.winners):.3f} of the winners"
+        label = f"theory, neuron flow on {variant}: {float(here.winners):.3f} of the winners"
         ax.plot(here.step, here.agreement, color=THEORY["color"], ls=style, label=label)
     chance = lottery.attrs["chance"]
     ax.axhline(chance, **CHANCE, label=f"chance, {chance:.3f}")
@@ -294,9 +293,16 @@ def coupling_map(couplings: xr.Dataset, ax: Axes) -> Axes:
     """
     off_diagonal = couplings.coupling.where(couplings.frequency != couplings.onto)
     mesh = ax.pcolormesh(
-        couplings.onto, couplings.frequency, off_diagonal, cmap=SEQUENTIAL, vmin=0, rasterized=True
+        couplings.onto,
+        couplings.frequency,
+        off_diagonal,
+        cmap=SEQUENTIAL,
+        vmin=0,
+        # Over all pairs there is none, and the scale still needs an end.
+        vmax=float(off_diagonal.max()) or 1.0,
+        rasterized=True,
     )
-    ax.figure.colorbar(mesh, ax=ax, label="force at it over force at the own")
+    ax.figure.colorbar(mesh, ax=ax, label="theory: force at it over force at the own")
     ax.set(
         title=f"{couplings.attrs['pairs']} of {couplings.attrs['p'] ** 2} pairs",
         xlabel="other frequency",
@@ -310,11 +316,16 @@ def _finished(found: Stages, ax: Axes, *, log: bool = False, title: str = "") ->
     """Legend, stages and, if there is anything to draw on one, a logarithmic axis."""
     if log and any((np.asarray(line.get_ydata()) > 0).any() for line in ax.get_lines()):
         ax.set_yscale("log")
+        plain_log(ax.yaxis)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize="x-small", title=title, title_fontsize="x-small")
     if not found.measured.sizes["step"]:
         ax.text(0.5, 0.5, "no checkpoint has finite weights", ha="center", transform=ax.transAxes)
     return shade_stages(found, ax)
+
+
+def _network(layer: str) -> str:
+    return f"network, {LAYER_NAMES[layer]}"
 
 
 def _pale(colour: str) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from grokode.compare.figures.style import CHANCE, NETWORK
+from grokode.compare.figures.style import CHANCE, NETWORK, plain_log
 
 __all__ = ["draw"]
 
@@ -60,6 +60,7 @@ def draw(records: Iterable[Mapping[str, Any]], ax: Axes) -> Axes:
     least, most = min(row["ratio"] for row in rows), max(row["ratio"] for row in rows)
     # Room for the labels beyond the bars, in decades.
     ax.set_xlim(min(least, 1) / 1.2, max(most, 1) * (max(most, 1) / min(least, 1)) ** 0.9 * 2)
+    plain_log(ax.xaxis)
     ax.set_xlabel("times faster than the peer (one run, one core)")
     ax.invert_yaxis()
     ax.spines[["top", "right"]].set_visible(False)

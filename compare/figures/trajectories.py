@@ -4,19 +4,19 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from grokode.compare.figures.style import CHANCE, NETWORK, THEORY
-from grokode.compare.figures.winners import plain_log, rung_style
-from grokode.compare.trajectories import TOLERANCES
+from grokode.compare.figures.style import CHANCE, NETWORK, STEPS, TEST, THEORY, plain_log
+from grokode.compare.figures.winners import rung_style
+from grokode.compare.trajectories import PLATEAU_DROP, TOLERANCES
 from grokode.theory import fourier
 
-__all__ = ["error_curves", "errors_by_rung", "loss_curve", "tickets"]
+__all__ = ["accuracy_curve", "error_curves", "errors_by_rung", "loss_curve", "tickets"]
 
 _QUANTITIES = {
-    "alpha": (fourier.alpha, r"input magnitude $\alpha_k$"),
-    "beta": (fourier.beta, r"output magnitude $\beta_k$"),
-    "phi": (fourier.phi, r"input phase $\phi_k$ (rad)"),
-    "psi": (fourier.psi, r"output phase $\psi_k$ (rad)"),
-    "misalignment": (fourier.misalignment, r"misalignment $D_k$ (rad)"),
+    "alpha": (fourier.alpha, "input magnitude αₖ (units of the weights)"),
+    "beta": (fourier.beta, "output magnitude βₖ (units of the weights)"),
+    "phi": (fourier.phi, "input phase φₖ (rad)"),
+    "psi": (fourier.psi, "output phase ψₖ (rad)"),
+    "misalignment": (fourier.misalignment, "misalignment Dₖ (rad)"),
 }
 
 _ROUNDING = 1e-10
@@ -60,13 +60,13 @@ def tickets(pair: xr.Dataset, neuron: int, quantity: str, ax: Axes) -> Axes:
             )
     if is_angle:
         ax.set_ylim(-np.pi, np.pi)
-        ax.set_yticks([-np.pi, 0, np.pi], [r"$-\pi$", "0", r"$\pi$"])
+        ax.set_yticks([-np.pi, 0, np.pi], ["-π", "0", "π"])
     if quantity == "misalignment":
         ax.axhline(0, **CHANCE, linewidth=0.8)
     elif not is_angle:
         # Theory diverges at its blow-up; the network's range is what can be compared.
         ax.set_ylim(0, 1.15 * float(values.sel(source="network").max()))
-    ax.set(xlabel="step", ylabel=label)
+    ax.set(xlabel=STEPS, ylabel=label)
     ax.legend(loc="best", fontsize="small")
     return ax
 
@@ -81,8 +81,8 @@ def error_curves(errors: xr.Dataset, ax: Axes) -> Axes:
     ax : Axes
     """
     curves = {
-        r"$\beta$, relative $L_2$": (errors.beta_error, "--"),
-        r"$\alpha$, relative $L_2$": (errors.alpha_error, "-."),
+        "β, relative L₂": (errors.beta_error, "--"),
+        "α, relative L₂": (errors.alpha_error, "-."),
         "neurons with another leader": (1 - errors.leader_agreement, ":"),
     }
     for label, (values, line) in curves.items():
@@ -91,7 +91,7 @@ def error_curves(errors: xr.Dataset, ax: Axes) -> Axes:
         ax.semilogy(errors.step, shown, line, color=THEORY["color"], label=label)
     _mark_plateau_end(errors.loss_drop, ax)
     plain_log(ax.yaxis)
-    ax.set(xlabel="step", ylabel="theory against network (fraction)")
+    ax.set(xlabel=STEPS, ylabel="theory against network (fraction)")
     ax.legend(fontsize="small")
     return ax
 
@@ -128,31 +128,51 @@ def errors_by_rung(errors: xr.Dataset, ax: Axes) -> Axes:
         )
     _mark_plateau_end(errors.loss_drop.isel(rule=0), ax)
     plain_log(ax.yaxis)
-    ax.set(xlabel="step", ylabel=r"all $\beta$, theory against network" "\n" "(relative $L_2$)")
+    ax.set(xlabel=STEPS, ylabel="all β, theory against network\n(relative L₂)")
     ax.legend(fontsize="small")
     return ax
 
 
 def loss_curve(metrics: xr.Dataset, p: int, ax: Axes) -> Axes:
     """Training loss over steps, and test loss where there are test pairs, with log p beside it."""
+    metrics = _thinned(metrics)
     ax.plot(metrics.step, metrics.train_loss, **NETWORK, label="network, training loss")
     if metrics.test_loss.notnull().any():
-        ax.plot(metrics.step, metrics.test_loss, color="#56B4E9", label="network, test loss")
+        ax.plot(metrics.step, metrics.test_loss, **TEST, label="network, test loss")
     ax.axhline(np.log(p), **CHANCE, label="log p")
-    ax.set(xlabel="step", ylabel="cross-entropy (nats)", ylim=(0, None))
+    ax.set(xlabel=STEPS, ylabel="cross-entropy (nats)", ylim=(0, None))
     ax.legend(fontsize="small")
     return ax
 
 
+def accuracy_curve(metrics: xr.Dataset, ax: Axes) -> Axes:
+    """Accuracy over steps on training and test pairs, where it was logged."""
+    for name, look, pairs in (
+        ("train_accuracy", NETWORK, "training"),
+        ("test_accuracy", TEST, "test"),
+    ):
+        known = _thinned(metrics[[name]].dropna("step"))[name]
+        if known.size:
+            ax.plot(known.step, known, **look, label=f"network, {pairs} pairs")
+            ax.legend(fontsize="small")
+    ax.set(xlabel=STEPS, ylabel="accuracy (fraction of pairs)", ylim=(0, 1.02))
+    return ax
+
+
+def _thinned(metrics: xr.Dataset) -> xr.Dataset:
+    """Every nth logged step: more than 2000 are more than a figure has dots, and slow to draw."""
+    return metrics.isel(step=slice(None, None, -(-metrics.sizes["step"] // 2000) or 1))
+
+
 def _mark_plateau_end(loss_drop: xr.DataArray, ax: Axes) -> None:
-    left = loss_drop > 0.005
+    left = loss_drop > PLATEAU_DROP
     if left.any():
         index = int(left.values.argmax())
         step = int(loss_drop.step[index])
         early = index < loss_drop.size / 2
         ax.axvline(step, **CHANCE)
         ax.annotate(
-            " loss 0.5% below log p ",
+            f" loss {PLATEAU_DROP:.1%} below log p ",
             (step, 0.02),
             xycoords=("data", "axes fraction"),
             ha="left" if early else "right",

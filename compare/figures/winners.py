@@ -5,18 +5,25 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullFormatter
 
-from grokode.compare.figures.style import CHANCE, NETWORK, SEQUENTIAL, THEORY
+from grokode.compare.figures.style import (
+    AMBER,
+    CHANCE,
+    GREEN,
+    NETWORK,
+    PURPLE,
+    SEQUENTIAL,
+    STEPS,
+    THEORY,
+    plain_log,
+)
 
 __all__ = [
     "accuracy_by_rule",
     "corollary_curve",
     "final_magnitude",
     "leader_agreement",
-    "plain_log",
     "rung_style",
     "winner_confusion",
 ]
@@ -27,9 +34,9 @@ _RUNGS: dict[str, dict[str, Any]] = {
     "largest_magnitude": {"color": "#A6761D", "linestyle": ":"},
     "blowup_time": THEORY,
     "ticket_flow": THEORY,
-    "neuron_flow": {"color": "#E69F00", "linestyle": "-."},
-    "clock_flow": {"color": "#009E73", "linestyle": (0, (5, 1, 1, 1, 1, 1))},
-    "moment_flow": {"color": "#CC79A7", "linestyle": (0, (7, 1.5))},
+    "neuron_flow": {"color": AMBER, "linestyle": "-."},
+    "clock_flow": {"color": GREEN, "linestyle": (0, (5, 1, 1, 1, 1, 1))},
+    "moment_flow": {"color": PURPLE, "linestyle": (0, (7, 1.5))},
 }
 _OUTSIDE_HATCH = "////"
 
@@ -43,12 +50,6 @@ def rung_style(rule: str) -> dict[str, Any]:
     '#D55E00'
     """
     return CHANCE if rule == "chance" else _RUNGS.get(rule, THEORY)
-
-
-def plain_log(axis: Axis) -> None:
-    """Label a log axis at powers of ten, as 0.01: powers set as formulas take longest to draw."""
-    axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(NullFormatter())
 
 
 def accuracy_by_rule(winners: xr.Dataset, ax: Axes) -> Axes:
@@ -130,7 +131,7 @@ def leader_agreement(winners: xr.Dataset, ax: Axes) -> Axes:
             if not winners.within_assumptions.sel(rule=rule):
                 label += " (outside its assumption)"
             ax.plot(winners.step, curve, **rung_style(str(rule)), label=label)
-    ax.set(xlabel="step", ylabel="leader as in the network\n(fraction of neurons)", ylim=(0, 1.05))
+    ax.set(xlabel=STEPS, ylabel="leader as in the network\n(fraction of neurons)", ylim=(0, 1.05))
     ax.legend(fontsize="small", loc="lower left")
     return ax
 
@@ -180,8 +181,8 @@ def final_magnitude(winners: xr.Dataset, rule: str, ax: Axes) -> Axes:
         plain_log(ax.yaxis)
     ax.set(
         title=_title(row),
-        xlabel=r"network: final $\beta$ of the winner",
-        ylabel=r"theory: final $\beta$ of its winner",
+        xlabel="network: final β of the winner (units of the weights)",
+        ylabel="theory: final β of its winner (units of the weights)",
         aspect="equal",
     )
     ax.legend(fontsize="small")
@@ -261,7 +262,7 @@ def corollary_curve(corollary: xr.Dataset, ax: Axes, networks: xr.Dataset | None
         ylim=(0, 1.03),
     )
     # Curves and points fill the picture.
-    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)
+    ax.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.22), frameon=False)
     return ax
 
 

@@ -10,9 +10,9 @@ from grokode.commands.options import (
     Json,
     RunPath,
     Seed,
+    check_new,
     draw,
     open_one_seed,
-    refuse_existing,
 )
 from grokode.console import counting_progress, note, print_json, print_table
 
@@ -24,9 +24,10 @@ def winners(
     rule: Annotated[
         list[str] | None,
         typer.Option(
+            metavar="RULE",
             help="Rung to score, repeatable; all if not given: chance, misalignment (least |D|, "
             "the published corollary), largest_magnitude, blowup_time (first to diverge under the "
-            "exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow."
+            "exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow.",
         ),
     ] = None,
     seed: Seed = None,
@@ -40,7 +41,7 @@ def winners(
     assumption are scored all the same, and marked. The flows are followed through the whole
     training: half a minute for all at p = 23.
     """
-    refuse_existing(figure)
+    check_new(figure)
     from grokode import compare
     from grokode.compare.winners import RULES, winners_json
 
@@ -89,7 +90,7 @@ def report(
     Opens offline, on a phone and on paper. About a minute to a run at p = 23. Of a run with several
     seeds the first is looked at unless --seed is given.
     """
-    refuse_existing(out)
+    check_new(out, (".html",))
     from grokode import nets
     from grokode.compare.run_report import PARTS
     from grokode.compare.run_report import report as write
@@ -117,16 +118,19 @@ def logits(
     The budget splits that variance into signal, phase noise, cross-frequency and constant parts,
     which with their covariances sum to the whole.
     """
-    refuse_existing(figure)
+    check_new(figure)
     from grokode import compare
     from grokode.compare import logit_tables
     from grokode.compare.budget import logit_budget
+    from grokode.compare.observe import check_addition
 
     opened = open_one_seed(run, seed)
+    config = opened.config
+    check_addition(opened)
     weights = compare.checkpoint(opened, step)
     layers = weights.theta.values, weights.xi.values
-    fit = compare.logits(*layers, opened.config.activation)
-    budget = logit_budget(*layers, opened.config.activation)
+    fit = compare.logits(*layers, config.activation)
+    budget = logit_budget(*layers, config.activation)
     if figure:
         from grokode.compare import figures
 
@@ -144,7 +148,12 @@ def scores(
     run: RunPath,
     seed: Seed = None,
     score: Annotated[
-        str, typer.Option(help="Score to regress and to lead and lag.")
+        str,
+        typer.Option(
+            help="Score to regress and to lead and lag: ell_neuron, ell_neuron_norm, "
+            "ell_abs_norm, ell_global, ell_global_norm, magnitude, coherence_joint, weight_norm "
+            "...; a wrong name lists them all."
+        ),
     ] = "ell_neuron_norm",
     figure: Figure = None,
     json: Json = False,
@@ -155,7 +164,7 @@ def scores(
     around grokking; permutation test, regression on magnitudes, lead and lag. Observational. A run
     of several seeds is pooled over them unless --seed is given.
     """
-    refuse_existing(figure)
+    check_new(figure)
     from grokode import nets
     from grokode.compare import statistics
     from grokode.compare.alignment import SCORES

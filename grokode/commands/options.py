@@ -1,5 +1,6 @@
 """Options that several commands share, and what they mean."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +11,9 @@ from grokode.console import note
 if TYPE_CHECKING:
     from grokode.nets import Run
 
-__all__ = ["Figure", "Json", "RunPath", "Seed", "draw", "open_one_seed", "refuse_existing"]
+__all__ = ["FIGURES", "Figure", "Json", "RunPath", "Seed", "check_new", "draw", "open_one_seed"]
+
+FIGURES = (".png", ".svg", ".pdf")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 RunPath = Annotated[Path, typer.Argument(help="A run: a directory made by train or import.")]
@@ -30,10 +33,16 @@ def open_one_seed(path: Path, seed: int | None) -> "Run":
     return run
 
 
-def refuse_existing(path: Path | None) -> None:
-    """Raise FileExistsError rather than write over something."""
-    if path is not None and path.exists():
+def check_new(path: Path | None, endings: tuple[str, ...] = FIGURES) -> None:
+    """Refuse a file that could not be written in the end, before the work is done."""
+    if path is None:
+        return
+    if path.suffix not in endings:
+        raise ValueError(f"{path} must end in {' or '.join(endings)}")
+    if path.exists():
         raise FileExistsError(f"{path} exists and is not overwritten; choose another name")
+    if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
+        raise OSError(f"{path.parent} is no folder that can be written to; make it first")
 
 
 def draw(path: Path, on_axes: Any) -> None:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands.options import Json, draw, refuse_existing
-from grokode.console import counting_progress, note, print_json, print_table
+from grokode.commands.options import Json, check_new, draw
+from grokode.console import counting_progress, note, print_json, print_numbers, print_table
 
 __all__ = ["bench", "contour", "prove"]
 
@@ -34,9 +34,11 @@ def contour(
 
     The ticket of a neuron that blows up first wins; it is the largest at the common saturation.
     """
-    refuse_existing(out)
-    if not 0 < smallest < largest:
+    check_new(out)
+    if not 0 < smallest < largest < float("inf"):
         raise ValueError(f"smallest must be positive and below largest, got {smallest}, {largest}")
+    if size < 2:
+        raise ValueError(f"size must be at least 2, got {size}")
     import numpy as np
 
     from grokode import theory
@@ -57,12 +59,16 @@ def contour(
     if json:
         print_json(summary)
     else:
-        print_table([["lottery contour", ""], *([k, f"{v}"] for k, v in summary.items())])
+        print_numbers("lottery contour", summary)
 
 
 def prove(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Identities to prove; all if not given.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="Identities to prove, by the names of the table; all if not given.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -114,7 +120,11 @@ def prove(
 
 def bench(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Benchmarks to run; all if not given.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[NAME]...",
+            help="ensemble, blowup, streaming or training; all if not given.",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder to keep the results in, as JSON.")

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from grokode.commands.options import Json, RunPath, Seed, open_one_seed, refuse_existing
-from grokode.console import note, print_json, print_table, training_progress
+from grokode.commands.options import Json, RunPath, Seed, check_new, open_one_seed
+from grokode.console import (
+    if_interrupted,
+    note,
+    print_json,
+    print_numbers,
+    print_table,
+    training_progress,
+)
 
 if TYPE_CHECKING:
     from grokode.nets import Run, TrainingConfig
@@ -40,9 +47,11 @@ def demo(
 
     Quadratic activation, small Gaussian initialisation, SGD on all pairs until the loss is fitted;
     about half a minute on a laptop. Writes run/, figures/ and report.html into --out. Exit code 1
-    if theory does not hold on the plateau of the loss.
+    if theory does not hold on the plateau of the loss. Interrupted, the same command goes on.
     """
-    refuse_existing(out)
+    interrupted = (out / "run").is_dir() and not (out / "report.html").exists()
+    if out.exists() and not interrupted:
+        raise FileExistsError(f"{out} exists and is not overwritten; choose another name")
     from grokode.commands.analyse import logits_json
     from grokode.compare import (
         PLATEAU_CLAIM,
@@ -70,11 +79,12 @@ def demo(
         log_every=100,
         stop_loss=0.05,
     )
-    with training_progress(config.steps) as on_step:
-        run = train_network(config, out / "run", on_step=on_step)
-    note(f"{run}\nlaying theory over it")
-    comparison = compare_run(run)
-    page = write_report(comparison, out)
+    with if_interrupted("the same command goes on from the last checkpoint"):
+        with training_progress(config.steps) as on_step:
+            run = train_network(config, out / "run", resume=interrupted, on_step=on_step)
+        note(f"{run}\nlaying theory over it")
+        comparison = compare_run(run)
+        page = write_report(comparison, out)
     if json:
         print_json(
             {
@@ -168,7 +178,7 @@ def train(
             "--set",
             metavar="NAME=VALUE",
             help="Any other field of the configuration, repeatable: embedding, separate_inputs, "
-            "loss, loss_dtype, dropout, betas, eps, log_grid.",
+            "loss, loss_dtype, dropout, betas, eps, decay_until, log_grid.",
         ),
     ] = [],  # noqa: B006 (typer reads it, nothing changes it)
     time_limit: Annotated[
@@ -217,7 +227,10 @@ def train(
         changes[name] = nets.parse_setting(name, text)
     config, stored_seeds = _configuration(out, preset, resume, changes)
     chosen = stored_seeds if seeds is None else range(config.seed, config.seed + seeds)
-    with training_progress(config.steps) as on_step:
+    with (
+        if_interrupted("finished checkpoints are kept, the same with --resume goes on from them"),
+        training_progress(config.steps) as on_step,
+    ):
         run = nets.train(
             config, out, seeds=chosen, resume=resume, time_limit=time_limit, on_step=on_step
         )
@@ -225,7 +238,7 @@ def train(
     if json:
         print_json(summary)
     else:
-        print_table([["", str(out)], *([key, f"{value}"] for key, value in summary.items())])
+        print_numbers(str(out), summary)
 
 
 def import_(
@@ -264,9 +277,9 @@ def info(run: RunPath, seed: Seed = None, json: Json = False) -> None:
 
     opened = nets.open_run(run, seed)
     if json:
-        print_json(dict(opened.describe()))
+        print_json(opened.describe())
     else:
-        print_table([["", f"{opened}"], *(list(row) for row in opened.describe())])
+        print_numbers("", {"run": f"{opened}"} | opened.describe())
 
 
 def export(
@@ -283,6 +296,7 @@ def export(
     A .npz holds theta, xi (neuron, residue) and step; a .pth the keys mlp.W_in, mlp.W_out and
     mlp.basis under "model".
     """
+    check_new(out, (".npz", ".pth"))
     file = open_one_seed(run, seed).export(out, step)
     if json:
         print_json({"file": str(file)})

@@ -37,5 +37,13 @@ def run_of(*checkpoints, activation="quadratic", initial="gaussian"):
         {"theta": (("step", "neuron", "x"), theta), "xi": (("step", "neuron", "output"), xi)},
         coords={"step": 10 * np.arange(len(theta)), "neuron": np.arange(neurons)},
     )
-    config = SimpleNamespace(p=p, neurons=neurons, activation=activation, initial=initial)
-    return SimpleNamespace(weights=weights, config=config, path="made", seeds=(0,))
+    config = SimpleNamespace(
+        task="addition",
+        seed=0,
+        p=p,
+        neurons=neurons,
+        activation=activation,
+        initial=initial,
+        separate_inputs=False,
+    )
+    return SimpleNamespace(weights=weights, config=config, path="made", seed=0, seeds=(0,))

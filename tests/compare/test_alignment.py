@@ -142,9 +142,9 @@ def test_global_phases_over_a_run_say_whether_they_are_reliable():
 
 def test_runs_that_have_no_one_score_are_refused():
     theta = np.zeros((1, NEURONS, P))
-    with pytest.raises(ValueError, match=r"pick one with run\.select"):
+    with pytest.raises(ValueError, match=r"several seeds.*run\.select"):
         scores(run_of(theta, theta, seed=None))
-    with pytest.raises(ValueError, match="separate inputs"):
+    with pytest.raises(ValueError, match="separate input weights"):
         scores(run_of(theta, theta, separate_inputs=True))
 
 

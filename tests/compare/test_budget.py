@@ -358,7 +358,7 @@ def test_several_seeds_and_separate_inputs_are_refused(tmp_path):
     with pytest.raises(ValueError, match="separate input weights"):
         budget_over_steps(run)
     several = nets.train(nets.TrainingConfig(**settings), tmp_path / "several", seeds=[0, 1])
-    with pytest.raises(ValueError, match="holds seeds"):
+    with pytest.raises(ValueError, match="holds several seeds"):
         budget_over_steps(several)
     assert budget_over_steps(several.select(1)).sizes["step"] == 2
 

@@ -50,7 +50,7 @@ def test_final_magnitude_is_figure_11(grid, ax):
     row, column = np.unravel_index(shown.argmax(), shown.shape)
     assert (row, column) in ((14, 0), (14, 40))
     assert ax.get_xlabel().endswith("(rad)")
-    assert ax.get_ylabel() == "initial magnitude α = β"
+    assert ax.get_ylabel() == "initial magnitude α = β (units of the weights)"
     ticks = [label.get_text() for label in ax.get_xticklabels()]
     assert ticks == ["0", "π/2", "π", "3π/2", "2π"]
     np.testing.assert_allclose(ax.get_xticks(), np.arange(5) * np.pi / 2, rtol=1e-15)

@@ -87,6 +87,8 @@ def test_runs_that_went_wrong_get_their_page(tmp_path):
     text = report(runs, tmp_path / "report.html").read_text()
     assert text.count("what the run is") == text.count("Which claims hold") == 3
     assert "not found" in text
+    # A checkpoint of nothing but NaN is no damaged file.
+    assert "damaged" not in text
     assert "a later one" in text
 
 

@@ -369,7 +369,7 @@ def test_stages_refuse_what_they_cannot_do(tmp_path):
         stages(run, threshold=1.5)
     with pytest.raises(ValueError, match="sustained must be at least 1"):
         stages(run, sustained=0)
-    run.seed = None
+    run.seed, run.seeds = None, (0, 1)
     with pytest.raises(ValueError, match="choose one with"):
         stages(run)
     with pytest.raises(ValueError, match="addition"):

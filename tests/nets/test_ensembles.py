@@ -214,6 +214,8 @@ def test_an_intervention_acts_between_updates(tmp_path):
 
 def test_a_time_limit_stops_where_it_can_be_resumed(tmp_path):
     config = dataclasses.replace(SMALL, steps=300)
+    with pytest.raises(ValueError, match="time_limit must be a number of seconds"):
+        nets.train(config, tmp_path / "run", time_limit=-1)
     run = nets.train(config, tmp_path / "run", time_limit=0.0)
     assert int(run.weights.step[-1]) == 10
     resumed = nets.train(config, tmp_path / "run", resume=True)

@@ -181,6 +181,8 @@ def test_refusals_leave_nothing_behind(tmp_path):
         ({"momentum": -0.1}, "momentum must be at least 0"),
         ({"train_fraction": 0.0}, "train_fraction must be in"),
         ({"dtype": "float16"}, "dtype must be one of"),
+        ({"betas": (0.9, 1.0)}, "betas must be two numbers in"),
+        ({"warmup": -1}, "warmup must be at least 0"),
     ],
 )
 def test_bad_configurations_are_named(change, match):

@@ -52,9 +52,10 @@ def test_quadratic_run(published, tmp_path):
 @pytest.mark.slow
 def test_relu_grokking_run(published, tmp_path):
     run, climbed, found, right = climb(published, tmp_path, RELU)
-    # Measured before this code, by other code: 0.156, 0.533 and ~0.705 of 512.
+    # Measured before this code, by other code: 0.156, 0.533 and ~0.705 of 512, the last one without
+    # the warm-up of the learning rate.
     assert (right["misalignment"], right["blowup_time"]) == (80, 273)
-    assert right["neuron_flow"] == pytest.approx(361, abs=1)
+    assert right["neuron_flow"] == pytest.approx(361, abs=3)
     within = found.rule[found.within_assumptions].values.tolist()
     assert within == ["chance", "neuron_flow"]
     # No theory that takes the network for a quadratic one under SGD comes near the neuron flow.

@@ -304,6 +304,23 @@ def test_zero_components():
     np.testing.assert_allclose([A, B], [2j / np.cos(s), -(2**0.5) * np.tan(s)], rtol=1e-14)
 
 
+def test_invariant_exactly_zero():
+    """C1 = 0 to the last bit at any misalignment: the cubic's root has only one bound to start at.
+
+    |3 + 4i|^2 = 2 |3.5 + 0.5i|^2 = 25. At D = +-pi/2, beta = alpha/sqrt 2, dv/dt = 4 p sqrt(v^3 -
+    v0^3) and T is a Beta function.
+    """
+    A = np.array([3 + 4j, 3 + 4j, 5, 5, 5j, 4 - 3j, 1 + 1j, 1 + 1j])
+    B = np.array([3.5 + 0.5j, -3.5 - 0.5j, 3.5 - 0.5j, -0.5 + 3.5j, -3.5 + 0.5j, 0.5 - 3.5j, 1, -1])
+    scale = np.array([[2.0**-30], [1.0], [2.0**9]])
+    A, B = (scale * A).ravel(), (scale * B).ravel()
+    assert (abs(A.real) ** 2 + A.imag**2 == 2 * (B.real**2 + B.imag**2)).all()
+    check(A, B, 0.8)
+    integral = mp.beta(mp.mpf(1) / 6, mp.mpf(1) / 2) / 3
+    for sign in (1, -1):
+        assert relative(exact.blowup_time(1 + 1j, sign, P), integral / (4 * P)) < 1e-14
+
+
 def test_crossing_zero_turns_psi_by_pi():
     # C2 = 0, C1 > 0, D = pi: A and B stay real, dB/dt = p (C1 + 2 B^2) takes B through zero.
     A, B, C1 = 1.0, -0.5, 0.5

@@ -69,3 +69,17 @@ def test_energy_is_the_first_order_loss():
     )
     s = fourier.spectrum(theta, xi)
     np.testing.assert_allclose(flow.energy(s.theta_hat, s.xi_hat, 11).sum(-1), direct, rtol=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda: flow.velocity(A, B, 4), "p must be odd"),
+        (lambda: flow.energy(A, B, 1), "p must be odd"),
+        (lambda: flow.velocity_polar(-1.0, 1.0, 0.0, 5), "alpha must be positive, got -1"),
+        (lambda: flow.velocity_polar(1.0, 0.0, 0.0, 5), "beta must be positive, got 0.*velocity"),
+    ],
+)
+def test_bad_input_is_named(call, match):
+    with pytest.raises(ValueError, match=match):
+        call()

@@ -143,3 +143,17 @@ def test_bad_weights():
         fourier.spectrum(np.full((2, 5), np.nan), np.ones((2, 5)))
     with pytest.raises(ValueError, match="shape"):
         fourier.spectrum(np.ones(5), np.ones(5))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "match"),
+    [
+        (lambda: fourier.to_waves(1j * np.ones(3)), TypeError, "vectors must be real numbers"),
+        (lambda: fourier.to_waves([[1, 2, 3], [1]]), ValueError, "vectors must be rectangular"),
+        (lambda: fourier.to_basis(1.0), ValueError, "at least 3"),
+        (lambda: fourier.weights(xr.Dataset()), TypeError, "Dataset with theta_hat"),
+    ],
+)
+def test_what_is_no_weight_is_refused(call, error, match):
+    with pytest.raises(error, match=match):
+        call()

@@ -141,9 +141,25 @@ def test_gaussian_starts_are_slower_than_the_published_law():
             lambda: lottery.dominance_times(P, 0.1, 5, 0, initialisation="uniform"),
             "initialisation must be",
         ),
+        (lambda: lottery.dominance_times(P, 0.1, 5, -1), "seed must be an integer of at least 0"),
         (lambda: lottery.dominance_scaling([5, 7], [0.1, 1], 5, 0), "at least 3 moduli"),
     ],
 )
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: lottery.contour(P, ["a"], [0.0]), "magnitudes must be real numbers"),
+        (lambda: lottery.contour(P, [0.1j], [0.0]), "magnitudes must be real numbers"),
+        (lambda: lottery.contour(P, [0.1], [0.0], ratio="1"), "ratio must be a real number"),
+        (lambda: lottery.dominance_times(P, 0.1, 2.5, 0), "neurons must be an integer"),
+        (lambda: lottery.dominance_times(P, 0.1, 5, None), "seed must be an integer"),
+    ],
+)
+def test_bad_types(call, message):
+    with pytest.raises(TypeError, match=message):
         call()

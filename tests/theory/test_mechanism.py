@@ -52,3 +52,12 @@ def test_worked_example_uses_every_peak():
     f = mechanism.proposition_1(23)[3, 7]
     assert (f[10], f[6], f[14]) == (10.5, 4.75, 4.75)
     assert (np.delete(f, [10, 6, 14]) == -1).all()
+
+
+def test_bad_input_is_named():
+    with pytest.raises(ValueError, match="scale must be finite, got nan"):
+        mechanism.proposition_1(5, np.nan)
+    with pytest.raises(TypeError, match="scale must be a real number"):
+        mechanism.proposition_1(5, "1")
+    with pytest.raises(ValueError, match="p must be odd"):
+        mechanism.softmax_bound(4, 1.0)

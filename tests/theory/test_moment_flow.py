@@ -48,6 +48,21 @@ def test_right_hand_side_is_the_networks_gradient(fraction):
     np.testing.assert_allclose(ours[1][own], dB[own], atol=1e-11)
 
 
+def test_a_warm_up_is_a_training_with_that_many_rates():
+    """Step by step, each with the rate that the ramp has reached."""
+    p = 7
+    start = nets.gaussian(p, 20, 0.2, seed=0)
+    rule = TrainingRule(p=p, learning_rate=0.4, weight_decay=0.1, warmup=4, first_step=1)
+    for follow in (moment_flow.moment_flow, moment_flow.clock_flow):
+        state = start
+        for rate in (0.1, 0.2, 0.3, 0.4, 0.4):
+            one = TrainingRule(p=p, learning_rate=rate, weight_decay=0.1)
+            state = follow(state, one, [1]).isel(step=0, drop=True).drop_vars("loss")
+        path = follow(start, rule, [5])
+        np.testing.assert_allclose(path.xi_hat[0], state.xi_hat, rtol=1e-13)
+        np.testing.assert_allclose(path.theta_hat[0], state.theta_hat, rtol=1e-13)
+
+
 def test_on_the_plateau_both_are_the_four_variable_flow():
     p = 7
     start = nets.gaussian(p, 20, 1e-3, seed=0)
@@ -96,6 +111,18 @@ def test_logits_of_moments_are_those_of_a_network():
     # A neuron's mean output is the same for every pair up to j, which the moments leave out.
     network -= network.mean(-1, keepdims=True)
     np.testing.assert_allclose(ours, network, atol=1e-12)
+
+
+def test_a_flow_that_diverges_is_held():
+    """Steps far too long for the weights: the last finite state is kept, and said to be."""
+    rule = TrainingRule(p=5, learning_rate=1.0)
+    path = moment_flow.moment_flow(nets.gaussian(5, 4, 30.0, seed=0), rule, [0, 1, 200, 300])
+    assert 0 <= path.attrs["stopped"] < 200
+    assert np.isfinite(path.loss).all()
+    assert np.isfinite(path.xi_hat).all()
+    np.testing.assert_array_equal(path.xi_hat[2], path.xi_hat[3])
+    quiet = moment_flow.moment_flow(nets.gaussian(5, 4, 0.1, seed=0), rule, [300])
+    assert quiet.attrs["stopped"] == -1
 
 
 def test_bad_input_is_named():

@@ -42,12 +42,14 @@ def train_with_uniform_softmax(start, rule):
             eps=rule.eps,
             weight_decay=rule.weight_decay,
         )
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rule.risen)
     for _ in range(STEPS):
         optimizer.zero_grad()
         logits = SIGMA[rule.activation](theta[:, x] + theta[:, y]).T @ xi
         rows = torch.arange(len(x))
         (logits.mean(-1) - logits[rows, (x + y) % rule.p]).mean().backward()
         optimizer.step()
+        scheduler.step()
     return theta.detach().numpy(), xi.detach().numpy()
 
 
@@ -58,8 +60,9 @@ def train_with_uniform_softmax(start, rule):
         {"optimizer": "sgd", "learning_rate": 0.2},
         {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.8, "weight_decay": 0.05},
         {"optimizer": "adamw", "learning_rate": 0.01, "betas": (0.9, 0.98), "weight_decay": 2.0},
+        {"optimizer": "sgd", "learning_rate": 0.2, "warmup": 10, "first_step": 3},
     ],
-    ids=["sgd", "momentum", "adamw"],
+    ids=["sgd", "momentum", "adamw", "warmup"],
 )
 @pytest.mark.parametrize("fraction", [1.0, 0.7])
 def test_agrees_with_autograd(activation, optimiser, fraction):
@@ -123,5 +126,5 @@ def test_bad_input_is_named():
         neuron_flow.neuron_flow(start, TrainingRule(p=P, activation="tanh"), [1])
     with pytest.raises(ValueError, match="increasing"):
         neuron_flow.neuron_flow(start, TrainingRule(p=P), [5, 1])
-    with pytest.raises(ValueError, match="integers"):
+    with pytest.raises(TypeError, match="steps must be integers"):
         neuron_flow.neuron_flow(start, TrainingRule(p=P), [0.5])

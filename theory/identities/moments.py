@@ -35,12 +35,9 @@ def moment_logits(signal_weight: sp.Rational = QUARTER) -> Verdict:
     (True, False)
     """
     logit = (B * c + Bc / c) / 2 * (_wave(u) + _wave(v)) ** 2
-    zero, plus, minus = A * Ac * B, A**2 * B, A**2 * Bc
-    zero_c, plus_c, minus_c = A * Ac * Bc, Ac**2 * Bc, Ac**2 * B
-    inside = (s * s_conjugate * zero / 2 + s**2 * plus / 4) * c
-    conjugate = (s * s_conjugate * zero_c / 2 + s_conjugate**2 * plus_c / 4) / c
-    signal = signal_weight * (s**2 * minus / c + s_conjugate**2 * minus_c * c)
-    return vanishes(logit - (inside + conjugate + signal) / 2)
+    moments = A * Ac * B, A**2 * B, A**2 * Bc
+    conjugates = A * Ac * Bc, Ac**2 * Bc, Ac**2 * B
+    return vanishes(logit - _logit(moments, conjugates, signal_weight))
 
 
 def moment_flow(minus_weight: int = 2) -> Verdict:
@@ -58,7 +55,12 @@ def moment_flow(minus_weight: int = 2) -> Verdict:
     # A wave has squared norm (p/2)|A|^2: the gradient of G is (4/p) dG/d conj(A).
     dA, dB = 4 / p * sp.diff(logit, Ac), 4 / p * sp.diff(logit, Bc)
     claimed_A, claimed_B = _rates(FORCES, CONJUGATES, minus_weight)
-    return vanishes(dA - claimed_A, dB - claimed_B)
+    conjugates = (_mirrored(force) for force in FORCES)
+    return vanishes(
+        dA - claimed_A,
+        dB - claimed_B,
+        *(mirrored - dashed for mirrored, dashed in zip(conjugates, CONJUGATES, strict=True)),
+    )
 
 
 def plateau_force(claimed: sp.Rational = HALF) -> Verdict:
@@ -87,6 +89,20 @@ def _rates(forces: Triple, conjugates: Triple, minus_weight: int = 2) -> tuple[s
     dA = zero * A * B + zero_c * A * Bc + 2 * plus_c * Ac * Bc + minus_weight * minus_c * Ac * B
     dB = minus * A**2 + zero_c * A * Ac + plus_c * Ac**2
     return 2 / p * dA, 2 / p * dB
+
+
+def _logit(moments: Triple, conjugates: Triple, signal_weight: sp.Rational = QUARTER) -> sp.Expr:
+    """Logit of one pair and output through mu0, mu+, mu- and their conjugates."""
+    (zero, plus, minus), (zero_c, plus_c, minus_c) = moments, conjugates
+    inside = (s * s_conjugate * zero / 2 + s**2 * plus / 4) * c
+    conjugate = (s * s_conjugate * zero_c / 2 + s_conjugate**2 * plus_c / 4) / c
+    signal = signal_weight * (s**2 * minus / c + s_conjugate**2 * minus_c * c)
+    return (inside + conjugate + signal) / 2
+
+
+def _mirrored(force: sp.Expr) -> sp.Expr:
+    """A force at -x, -y, -j: for real coefficients its conjugate."""
+    return force.subs({u: 1 / u, v: 1 / v, c: 1 / c}, simultaneous=True)
 
 
 def _wave(character: sp.Expr) -> sp.Expr:
@@ -132,19 +148,18 @@ def clock_rate(factor: int = 2) -> Verdict:
     g = sp.Symbol("g")
     move = {u: u * g, v: v * g, c: c * g**2}
     ratios = [sp.simplify(force.subs(move, simultaneous=True) / force) for force in FORCES]
-    mirror = FORCES[2].subs({u: 1 / u, v: 1 / v, c: 1 / c}, simultaneous=True)
     F, c_k = sp.symbols("F c_k", real=True)
-    # f = c_k Re(s^2 e^{-iwj}/4), so -dL/dc_k = sum R df/dc_k = Re F-.
-    real_part = (FORCES[2] + CONJUGATES[2]) / 2
-    kernel = sp.diff(c_k * real_part, c_k)
     none = sp.Integer(0)
+    # With mu- = c_k real and no other moment, -dL/dc_k = sum R df/dc_k, and this is Re F-.
+    kernel = sp.diff(_logit((none, none, c_k), (none, none, c_k)), c_k)
+    real_part = (FORCES[2] + CONJUGATES[2]) / 2
     dA, dB = _rates((none, none, F), (none, none, F))
     return all_hold(
         [
             ("F0 moves by g^2", vanishes(ratios[0] - g**2)),
             ("F+ moves by g^4", vanishes(ratios[1] - g**4)),
             ("F- stays", vanishes(ratios[2] - 1)),
-            ("F- is real", vanishes(mirror - CONJUGATES[2])),
+            ("F- is real", vanishes(_mirrored(FORCES[2]) - CONJUGATES[2])),
             ("-dL/dc = Re F-", vanishes(kernel - real_part)),
             ("clock of A", vanishes(p**2 * dA - factor * F * 2 * p * Ac * B)),
             ("clock of B", vanishes(p**2 * dB - factor * F * p * A**2)),

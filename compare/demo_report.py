@@ -1,20 +1,27 @@
-"""The main job on any run: theory from its first checkpoint laid over what the network did.
+"""The page of `grokode demo`: theory from a run's first checkpoint laid over what the network did.
 
-Numbers first (`compare_run`), then their figures (`figures_of`), then one page (`write_report`).
+Short, and fast enough to follow a training of half a minute; everything that can be said of a run
+is on the page of `grokode.compare.run_report`. Numbers first (`compare_run`), then their figures
+(`figures_of`), then one page (`write_report`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import xarray as xr
 from matplotlib.figure import Figure
 
 from grokode.compare import figures, tables
+from grokode.compare.figures.sheets import blank_sheet, logit_sheet, trajectory_sheet
 from grokode.compare.logits import logits
 from grokode.compare.page import Section, write_page
-from grokode.compare.trajectories import parting_step, trajectories, trajectory_errors
+from grokode.compare.trajectories import (
+    PLATEAU_DROP,
+    parting_step,
+    trajectories,
+    trajectory_errors,
+)
 from grokode.compare.winners import winners
 from grokode.nets.runs import Run
 
@@ -24,7 +31,6 @@ __all__ = ["PLATEAU_CLAIM", "Comparison", "compare_run", "figures_of", "write_re
 RANKING_RULES = ("chance", "misalignment", "blowup_time")
 
 # Theory is asked to hold while the loss is on its plateau; beyond, it is told where it parts.
-PLATEAU_DROP = 0.005
 LEADER_AGREEMENT = 0.99
 BETA_ERROR = 0.02
 PLATEAU_CLAIM = (
@@ -125,9 +131,9 @@ def figures_of(comparison: Comparison) -> dict[str, tuple[Figure, str]]:
     """The figures of a comparison with their captions, by file name without ending."""
     result = {"winners": _winners_figure(comparison)}
     if comparison.pair is not None and comparison.errors is not None:
-        result["trajectories"] = _trajectories_figure(comparison.pair)
+        result["trajectories"] = trajectory_sheet(comparison.pair)
         result["errors"] = _errors_figure(comparison.run, comparison.errors)
-    result["logits"] = _logits_figure(comparison.logits)
+    result["logits"] = logit_sheet(comparison.logits)
     return result
 
 
@@ -157,11 +163,7 @@ def write_report(comparison: Comparison, out: Path) -> Path:
     drawn = figures_of(comparison)
     for name, (figure, _) in drawn.items():
         figure.savefig(folder / f"{name}.png", dpi=150, bbox_inches="tight")
-    try:
-        return write_page(page, "Theory beside the network", _sections(comparison, drawn))
-    finally:
-        for figure, _ in drawn.values():
-            plt.close(figure)
+    return write_page(page, "Theory beside the network", _sections(comparison, drawn))
 
 
 def _sections(comparison: Comparison, drawn: dict[str, tuple[Figure, str]]) -> Sequence[Section]:
@@ -195,44 +197,15 @@ def _sections(comparison: Comparison, drawn: dict[str, tuple[Figure, str]]) -> S
 
 def _winners_figure(comparison: Comparison) -> tuple[Figure, str]:
     rules = [rule for rule in comparison.winners.rule.values if rule != "chance"]
-    figure, axes = plt.subplots(
-        1, 1 + len(rules), figsize=(4.5 * (1 + len(rules)), 3.6), layout="constrained"
-    )
+    figure, axes = blank_sheet((4.5 * (1 + len(rules)), 3.6), columns=1 + len(rules))
     figures.accuracy_by_rule(comparison.winners, axes[0])
     for rule, ax in zip(rules, axes[1:], strict=True):
         figures.winner_confusion(comparison.winners, str(rule), ax)
-    return figure, "Winners predicted by each rule, and predicted against observed frequency."
-
-
-def _trajectories_figure(pair: xr.Dataset) -> tuple[Figure, str]:
-    neuron = _typical_neuron(pair)
-    figure, axes = plt.subplots(1, 3, figsize=(14, 3.8), layout="constrained")
-    for quantity, ax in zip(("alpha", "beta", "misalignment"), axes, strict=True):
-        figures.tickets(pair, neuron, quantity, ax)
-    figure.suptitle(f"neuron {neuron}")
-    K = pair.sizes["frequency"]
-    return figure, (
-        f"All {K} frequencies of neuron {neuron}, the one of median blow-up time; theory ends at "
-        "a ticket's blow-up."
-    )
+    return figure, "Winners predicted by each rung, and predicted against observed frequency."
 
 
 def _errors_figure(run: Run, errors: xr.Dataset) -> tuple[Figure, str]:
-    figure, axes = plt.subplots(1, 2, figsize=(11, 3.8), layout="constrained")
+    figure, axes = blank_sheet((11, 3.8), columns=2)
     figures.error_curves(errors, axes[0])
     figures.loss_curve(run.metrics, run.config.p, axes[1])
     return figure, "Error of theory over all tickets, and the loss of the network."
-
-
-def _logits_figure(fit: xr.Dataset) -> tuple[Figure, str]:
-    x = min(3, fit.sizes["x"] - 1)
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
-    figures.logit_heatmap(fit, "network", x, axes[0])
-    figures.logit_heatmap(fit, "theory", x, axes[1])
-    figures.logit_scatter(fit, axes[2])
-    return figure, f"Logits at x = {x} beside Proposition 1 at the fitted scale, and all of them."
-
-
-def _typical_neuron(pair: xr.Dataset) -> int:
-    first = pair.initial_blowup_time.min("frequency")
-    return int(first.neuron[int(first.values.argsort()[first.size // 2])])

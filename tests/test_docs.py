@@ -1,0 +1,165 @@
+"""What README and docs say is there: pages, links, code, commands, options and names."""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import re
+import shlex
+from pathlib import Path
+from unittest import mock
+
+import matplotlib.image
+import pytest
+import typer.main
+
+from grokode import theory
+from grokode.cli import app
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+WRITTEN = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+COMMANDS = typer.main.get_command(app).commands
+
+_spec = importlib.util.spec_from_file_location("hooks", DOCS / "builder" / "hooks.py")
+hooks = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(hooks)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Pages that the site's builder makes, by path."""
+    return hooks.pages()
+
+
+def blocks(text, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def spans(text):
+    """Inline code outside of code blocks."""
+    return re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.M))
+
+
+def lines_of_shell(path):
+    text = path.read_text()
+    lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in [*lines, *spans(text)] if _shell(line)]
+
+
+def _shell(line):
+    return re.match(r"(grokode|make|python examples/\S+|--\w)", line) and "..." not in line
+
+
+def by_name(paths):
+    return pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)
+
+
+def test_every_page_is_in_the_navigation_and_there(made):
+    config = (DOCS / "builder" / "mkdocs.yml").read_text()
+    navigation = set(re.findall(r"[\w/-]+\.md", config.partition("\nnav:")[2].partition("\n\n")[0]))
+    written = {path.name for path in WRITTEN if path.parent == DOCS}
+    assert written <= navigation <= written | set(made)
+
+
+def test_every_module_of_a_wing_has_its_page(made):
+    public = [path for wing in hooks.WINGS for path in (ROOT / wing).rglob("[!_]*.py")]
+    referred = set(re.findall(r"^::: (\S+)$", "\n".join(made.values()), re.MULTILINE))
+    assert {hooks.dotted(path) for path in public} <= referred
+    assert all(hooks.summary(path) for path in public)
+
+
+@by_name(WRITTEN)
+def test_links_of_a_file_lead_somewhere(path, made):
+    for target in _links(path.read_text()):
+        found = path.parent / target
+        assert found.exists() or (path.parent == DOCS and target in made), f"{target} is missing"
+
+
+def test_links_of_made_pages_lead_somewhere(made):
+    for page, text in made.items():
+        folder = Path(page).parent
+        for target in _links(text):
+            assert (DOCS / folder / target).exists() or str(folder / target) in made, target
+
+
+def _links(text):
+    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"`[^`\n]+`", "", text))
+    pages = {target.partition("#")[0] for target in targets if "://" not in target}
+    return pages - {""}
+
+
+@by_name(WRITTEN)
+def test_python_of_a_page_runs(path, tmp_path, monkeypatch, capsys):
+    """One after the other, as a reader would run them; smaller, but otherwise as they are."""
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "page"}
+    with mock.patch.dict(theory.PREDICTORS):
+        for block in blocks(path.read_text(), "python"):
+            small = re.sub(
+                r"neurons=\d+", "neurons=8", re.sub(r"\bsteps=[\d_]+", "steps=60", block)
+            )
+            assert ast.dump(ast.parse(small))
+            exec(compile(small, str(path), "exec"), namespace)
+
+
+def test_readme_has_its_three_examples():
+    assert len(blocks((ROOT / "README.md").read_text(), "python")) == 3
+
+
+@by_name(WRITTEN)
+def test_commands_of_a_page_exist(path):
+    every = {name for command in COMMANDS.values() for name in _options(command)}
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for program, *words in lines_of_shell(path):
+        given = {word.partition("=")[0] for word in words if word.startswith("--")}
+        if program == "make":
+            assert words[0] in targets, f"make {words[0]}"
+        elif program == "python":
+            source = (ROOT / words[0]).read_text()
+            assert all(f'"{name}"' in source for name in given), f"{words}"
+        elif program.startswith("--"):
+            assert program in every, program
+        elif words and not words[0].startswith("--") and words[0] != "COMMAND":
+            assert words[0] in COMMANDS, f"grokode {words[0]}"
+            assert given <= _options(COMMANDS[words[0]]), f"grokode {words}"
+
+
+def _options(command):
+    return {name for option in command.params for name in option.opts} | {"--help"}
+
+
+def test_commands_page_has_every_command_and_option(made):
+    for name, command in COMMANDS.items():
+        part = re.split(r"^## ", made["commands.md"], flags=re.MULTILINE)
+        (about,) = [text for text in part if text.startswith(f"`grokode {name}`")]
+        assert inspect.cleandoc(command.help).splitlines()[0] in about
+        assert all(f"`{option}" in about for option in _options(command) if option[:2] == "--")
+
+
+@by_name(WRITTEN)
+def test_names_of_a_page_exist(path):
+    """Dotted names such as `grokode.theory.fourier` and `nets.train`."""
+    for name in spans(path.read_text()):
+        if re.fullmatch(r"(grokode|theory|nets|compare)(\.\w+)+(\(.*\))?", name):
+            parts = name.partition("(")[0].removeprefix("grokode.").split(".")
+            thing = importlib.import_module(f"grokode.{parts[0]}")
+            for depth, part in enumerate(parts[1:], start=2):
+                if not hasattr(thing, part):
+                    importlib.import_module(".".join(["grokode", *parts[:depth]]))
+                thing = getattr(thing, part)
+
+
+@by_name(EXAMPLES)
+def test_example_is_in_the_gallery(path, made):
+    """With a question for a title and a picture small enough to be kept beside the text."""
+    title = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("? ")[0]
+    assert f"## {title}?\n" in made["examples.md"]
+    picture = DOCS / "images" / f"{path.stem}.png"
+    assert picture.stat().st_size <= 80_000
+    assert matplotlib.image.imread(picture).std() > 0.01
+
+
+def test_cut_figures_are_of_examples():
+    assert set(hooks.UPPER) <= {path.stem for path in EXAMPLES}
