@@ -99,6 +99,7 @@ def logits_json(fit: xr.Dataset) -> dict[str, Any]:
     result: dict[str, Any] = {name: fit.attrs[name] for name in ("p", "activation", "reason")}
     numbers = [str(name) for name, values in fit.data_vars.items() if not values.dims]
     result |= {name: plain(fit[name]) for name in numbers}
+    result["proposition_1"] = {name: result[name] for name in ("r2", "scale", "expected_scale")}
     result["fits"] = {name: plain(fit.fit_r2.sel(fit=name)) for name in FITS}
     result["kernels"] = {
         kernel: {

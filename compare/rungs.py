@@ -123,7 +123,7 @@ def ladder(run: Run, rules: Sequence[str] = tuple(PREDICTORS)) -> Ladder:
     rule = training_rule(run)
     observed = observed_spectra(run)
     steps = observed.step.values
-    rule = replace(rule, steps=int(steps[-1] - steps[0]))
+    rule = replace(rule, steps=int(steps[-1] - steps[0]), first_step=int(steps[0]))
     initial = observed.isel(step=0, drop=True)
     elsewhere = _outside_every_theory(run.config)
     return Ladder(

@@ -13,6 +13,7 @@ import xarray as xr
 from grokode.compare.rungs import Ladder, current_leaders, ladder
 from grokode.nets.runs import Run
 from grokode.theory import fourier
+from grokode.theory.predictors import PREDICTORS
 
 __all__ = [
     "PLATEAU_DROP",
@@ -78,9 +79,11 @@ def trajectories(
         climbed = ladder(run, [rung])
     found = climbed.rung(rung)
     if found.path is None:
+        ranks = "" if found.predictor.predict else "it ranks tickets only"
+        followed = [name for name, one in PREDICTORS.items() if one.follows(climbed.rule)]
         raise ValueError(
             f"rung {rung} has no trajectory over {run.path}: "
-            f"{found.failure or found.outside or 'it ranks tickets only'}; choose another rung"
+            f"{ranks or found.failure or found.outside}; choose one of {', '.join(followed)}"
         )
     return _pair(climbed, rung, found.path)
 

@@ -27,6 +27,7 @@ for _command in (
     train.info,
     train.export,
     analyse.winners,
+    analyse.trajectories,
     analyse.logits,
     analyse.mechanism,
     analyse.grokking,

@@ -92,6 +92,19 @@ def test_logits_keeps_its_contract(grokode, run, tmp_path):
     assert json.loads(grokode("logits", run, "--step", 0, "--json")[0])["step"] == 0
 
 
+def test_trajectories_part_where_their_errors_say(grokode, refused, run, tmp_path):
+    answer = json.loads(grokode("trajectories", run, "--json")[0])
+    assert answer["rule"] == "ticket_flow"
+    for tolerance, step in answer["partings"].items():
+        off = [row["step"] for row in answer["steps"] if row["beta_error"] > float(tolerance)]
+        assert step == (off[0] if off else None)
+    figure = tmp_path / "t.png"
+    grokode("trajectories", run, "--neuron", 1, "--quantity", "psi", "--figure", figure)
+    assert figure.exists()
+    refused("trajectories", run, "--neuron", 99, match="neuron must be in 0..5, got 99")
+    refused("trajectories", run, "--rule", "misalignment", match="it ranks tickets only")
+
+
 def test_contour_draws(grokode, tmp_path):
     answer = json.loads(grokode("contour", "--size", 20, "--out", tmp_path / "c.png", "--json")[0])
     assert 0 < answer["shortest_blowup_time"] < answer["longest_blowup_time"]
@@ -119,10 +132,15 @@ def test_every_command_has_help(grokode):
         "info",
         "export",
         "winners",
+        "trajectories",
         "logits",
+        "mechanism",
+        "grokking",
         "scores",
+        "report",
         "contour",
         "prove",
+        "bench",
     ):
         assert command in out
         assert "--json" in grokode(command, "--help")[0]

@@ -1,7 +1,7 @@
 """What theory says of a run, and what the run says back."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,7 +16,15 @@ from grokode.commands.options import (
 )
 from grokode.console import counting_progress, note, print_json, print_table
 
-__all__ = ["grokking", "logits", "logits_json", "mechanism", "report", "scores", "winners"]
+__all__ = [
+    "grokking",
+    "logits",
+    "mechanism",
+    "report",
+    "scores",
+    "trajectories",
+    "winners",
+]
 
 
 def winners(
@@ -57,6 +65,63 @@ def winners(
         print_table(compare.winners_table(found))
         if found.attrs["skipped"]:
             note(f"left out, their weights are not finite: steps {found.attrs['skipped']}")
+
+
+def trajectories(
+    run: RunPath,
+    rule: Annotated[
+        str,
+        typer.Option(help="Rung to lay over: ticket_flow, neuron_flow, clock_flow or moment_flow."),
+    ] = "ticket_flow",
+    neuron: Annotated[
+        int | None, typer.Option(help="Draw the frequencies of this neuron, not the errors.")
+    ] = None,
+    quantity: Annotated[
+        str, typer.Option(help="What of it: alpha, beta, phi, psi or misalignment.")
+    ] = "beta",
+    seed: Seed = None,
+    figure: Figure = None,
+    json: Json = False,
+) -> None:
+    """Lay theory over the network step by step, from its first checkpoint, and say when they part.
+
+    Errors are relative L2 distances over all tickets; a ticket has no theory from its blow-up on.
+    """
+    check_new(figure)
+    from grokode import compare
+    from grokode.compare import tables
+    from grokode.compare.figures import trajectories as figures
+    from grokode.compare.trajectories import partings_json
+
+    opened = open_one_seed(run, seed)
+    pair = compare.trajectories(opened, rule)
+    errors = compare.trajectory_errors(pair)
+    parted = compare.partings(errors.expand_dims(rule=[rule]))
+    if neuron is not None and neuron not in pair.neuron:
+        raise ValueError(f"neuron must be in 0..{pair.sizes['neuron'] - 1}, got {neuron}")
+    if figure:
+        draw(
+            figure,
+            lambda ax: (
+                figures.error_curves(errors, ax)
+                if neuron is None
+                else figures.tickets(pair, neuron, quantity, ax)
+            ),
+        )
+    if json:
+        print_json(
+            {
+                "rule": rule,
+                "outside": pair.attrs["outside"],
+                "partings": partings_json(parted)[rule],
+                "steps": errors.to_dataframe().reset_index().to_dict("records"),
+            }
+        )
+    else:
+        print_table(compare.errors_table(errors))
+        print_table(tables.partings_table(parted))
+        if pair.attrs["outside"]:
+            note(f"outside the assumption of {rule}: {pair.attrs['outside']}")
 
 
 def mechanism(
@@ -137,7 +202,7 @@ def logits(
         draw(figure, lambda ax: figures.logit_scatter(fit, ax))
     if json:
         budget_numbers = {"budget": logit_tables.budget_json(budget)}
-        print_json({"step": int(weights.step)} | logits_json(fit) | budget_numbers)
+        print_json({"step": int(weights.step)} | logit_tables.logits_json(fit) | budget_numbers)
         return
     print_table(logit_tables.fits_table(fit))
     print_table(logit_tables.peaks_table(fit))
@@ -220,11 +285,3 @@ def grokking(
     else:
         print_table(stage_tables.boundaries_table(found))
         print_table(stage_tables.stages_table(found))
-
-
-def logits_json(fit: Any) -> dict[str, Any]:
-    """The numbers of `grokode logits --json`."""
-    from grokode.compare.logit_tables import logits_json as all_numbers
-
-    numbers = {name: float(fit[name]) for name in ("r2", "scale", "expected_scale")}
-    return all_numbers(fit) | {"accuracy": float(fit.accuracy), "proposition_1": numbers}

@@ -52,11 +52,11 @@ def demo(
     interrupted = (out / "run").is_dir() and not (out / "report.html").exists()
     if out.exists() and not interrupted:
         raise FileExistsError(f"{out} exists and is not overwritten; choose another name")
-    from grokode.commands.analyse import logits_json
     from grokode.compare import (
         PLATEAU_CLAIM,
         compare_run,
         errors_table,
+        logit_tables,
         logits_table,
         winners_table,
         write_report,
@@ -91,7 +91,7 @@ def demo(
                 "holds_on_plateau": comparison.holds_on_plateau,
                 "steps": int(run.weights.step[-1]),
                 "winners": winners_json(comparison.winners),
-                "logits": logits_json(comparison.logits),
+                "logits": logit_tables.logits_json(comparison.logits),
                 "report": str(page),
             }
         )

@@ -93,7 +93,7 @@ def test_adamw_has_no_flow_time(tmp_path):
     run = training(tmp_path / "run", optimizer="adamw", steps=100, checkpoint_every=50)
     found = rung_errors(run)
     assert found.rule.values.tolist() == ["neuron_flow"]
-    with pytest.raises(ValueError, match="optimizer is adamw, not sgd; choose another rung"):
+    with pytest.raises(ValueError, match="optimizer is adamw, not sgd; choose one of neuron_flow"):
         trajectories(run)
     with pytest.raises(ValueError, match="it ranks tickets only"):
         trajectories(training(tmp_path / "sgd", steps=2, checkpoint_every=1), "blowup_time")
