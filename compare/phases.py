@@ -184,7 +184,8 @@ def rayleigh(resultant: ArrayLike, neurons: ArrayLike) -> Array:
     """P-value of Rayleigh's test: independent uniform angles have a resultant at least this long.
 
     Wilkie's approximation to the distribution of the resultant; from 5 angles on within 0.006 of
-    the true level, and within 0.003 where that is below 0.1.
+    the true level, and within 0.003 where that is below 0.1. Source: Wilkie (1983), Applied
+    Statistics 32, 311; Zar, Biostatistical Analysis, section 27.1.
 
     Parameters
     ----------
@@ -192,8 +193,6 @@ def rayleigh(resultant: ArrayLike, neurons: ArrayLike) -> Array:
         Length of the mean of e^{i angle}, in [0, 1].
     neurons : array
         Number of angles.
-
-    Source: Wilkie (1983), Applied Statistics 32, 311; Zar, Biostatistical Analysis, section 27.1.
 
     Examples
     --------

@@ -105,6 +105,7 @@ def main(
             values = found[name][key]
             ax.plot(values, np.full(len(values), row), "o", color="#0072B2", alpha=0.6)
         ax.set(xlabel=label, yticks=range(len(found)), yticklabels=found)
+        ax.locator_params(axis="x", nbins=4)
         ax.grid(axis="y", color="0.9")
     axes[0, 0].invert_yaxis()
     figure.suptitle(f"networks at the end of training, one point to a seed (p = {p})")

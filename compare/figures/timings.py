@@ -61,6 +61,7 @@ def draw(records: Iterable[Mapping[str, Any]], ax: Axes) -> Axes:
     # Room for the labels beyond the bars, in decades.
     ax.set_xlim(min(least, 1) / 1.2, max(most, 1) * (max(most, 1) / min(least, 1)) ** 0.9 * 2)
     plain_log(ax.xaxis)
+    ax.set_xticks([tick for tick in ax.get_xticks() if least / 10 <= tick <= 10 * most])
     ax.set_xlabel("times faster than the peer (one run, one core)")
     ax.invert_yaxis()
     ax.spines[["top", "right"]].set_visible(False)
