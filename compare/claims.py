@@ -1,19 +1,30 @@
 """The published claims on one run, each with its number, its threshold and a verdict.
 
-Source: arXiv:2602.16849, Observations 1 to 4, Proposition 1 and the corollary on the lottery.
+Source: arXiv:2602.16849, Observations 1 to 4, Proposition 1, the corollary on the lottery and the
+stages of grokking; the alignment scores are those of the effective-loss case study.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from grokode.compare.mechanism import Mechanism
 from grokode.compare.mechanism_tables import measures
+from grokode.compare.stages import Stages
 from grokode.compare.trajectories import PLATEAU_DROP
 
-__all__ = ["Claim", "Verdict", "claims_table", "flow_claims", "logit_claims", "mechanism_claims"]
+__all__ = [
+    "Claim",
+    "Verdict",
+    "claims_table",
+    "flow_claims",
+    "grokking_claims",
+    "logit_claims",
+    "mechanism_claims",
+]
 
 HOLDS, PARTLY, FAILS = "holds", "holds partly", "does not hold here"
 
@@ -119,6 +130,22 @@ SWAP = Claim(
     0.9,
 )
 
+FREE = Claim(
+    "Once memorised, a test pair is known if its mirror image was trained, and only then",
+    "test accuracy then, off the share of such pairs",
+    0.01,
+    0.1,
+)
+GENERALISED = Claim("The network generalises after it has memorised", "test accuracy", 0.95, 0.9)
+SCORES = {
+    "ell_neuron": Claim(
+        "Alignment (ell_neuron) goes along with test accuracy", "Pearson correlation", 0.8, 0.5
+    ),
+    "ell_global": Claim(
+        "Global alignment (ell_global) goes against it", "Pearson correlation", -0.1, 0.0
+    ),
+}
+
 
 def flow_claims(winners: xr.Dataset, errors: xr.Dataset | None) -> list[Verdict]:
     """Claims on the lottery and the flow.
@@ -166,6 +193,30 @@ def mechanism_claims(found: Mechanism) -> list[Verdict]:
     reasons = [value for value in swapped if isinstance(value, str)]
     least = reasons[0] if reasons else min(float(value) for value in swapped)
     return [*(claim.judge(of(name)) for name, claim in MECHANISM.items()), SWAP.judge(least)]
+
+
+def grokking_claims(found: Stages, statistics: Mapping[str, Any]) -> list[Verdict]:
+    """Claims on a training that holds out pairs.
+
+    Parameters
+    ----------
+    found : Stages
+    statistics : dict
+        From `grokode.compare.statistics.score_statistics`.
+    """
+    share = found.free_accuracy["mirrored"]
+    step = found.checkpoint(found.memorised.step)
+    reason = found.memorised.reason or "no checkpoint after memorisation"
+    if not share < 1:
+        reason, step = "no test pair is new", None
+    test = found.measured.test_accuracy
+    free = reason if step is None else abs(float(test.sel(step=step)) - share)
+    after = reason if step is None else float(test.sel(step=slice(step, None)).max())
+    return [
+        FREE.judge(free),
+        GENERALISED.judge(after),
+        *(claim.judge(statistics["pearson"][name]) for name, claim in SCORES.items()),
+    ]
 
 
 def claims_table(verdicts: list[Verdict]) -> list[list[str]]:

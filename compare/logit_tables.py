@@ -70,9 +70,9 @@ def peaks_table(fit: xr.Dataset) -> Rows:
         for source in fit.source.values:
             here = fit.sel(source=source, peak=peak)
             spread = float(here.peak_spread)
-            cells.append(
-                text(here.peak_height) + (f" ± {spread:.3g}" if source == "network" else "")
-            )
+            # At p = 3 no output is in the background.
+            shown = source == "network" and np.isfinite(spread)
+            cells.append(text(here.peak_height) + (f" ± {spread:.3g}" if shown else ""))
         rows.append([peak, *cells])
     for name in ("margin_min", "margin_mean"):
         rows.append([_words(name), *(text(value) for value in fit[name])])

@@ -7,6 +7,7 @@ place, so that a run that never learned still gets its page.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -27,6 +28,7 @@ from grokode.compare.logits import logits
 from grokode.compare.mechanism import mechanism
 from grokode.compare.observe import check_addition, checkpoint_accuracy
 from grokode.compare.page import Section, write_page
+from grokode.compare.perturbed import perturbed_lottery
 from grokode.compare.rungs import Ladder, ladder
 from grokode.compare.stages import stages
 from grokode.compare.statistics import score_statistics, statistics_table
@@ -106,6 +108,8 @@ def _description(run: Run) -> list[list[str]]:
     wanted = {"seeds", "p", "neurons", "task", "activation", "optimizer", "learning_rate"}
     wanted |= {"weight_decay", "initial", "scale", "training pairs", "test pairs", "checkpoints"}
     wanted |= {"train_loss", "test_loss", "train_accuracy", "test_accuracy", "trained on", "source"}
+    if not len(run.test_pairs):
+        wanted -= {"test_loss", "test_accuracy"}
     about = ((name, value) for name, value in run.describe().items() if name in wanted)
     return [
         ["", ""],
@@ -241,7 +245,8 @@ def _grokking(page: _Page) -> list[Section]:
     run = page.run
     if not len(run.test_pairs):
         raise ValueError("the run holds out no pairs, so nothing shows whether it generalises")
-    found = stages(run)
+    found, statistics = stages(run), score_statistics(run)
+    page.verdicts += claims.grokking_claims(found, statistics)
     first, axes = blank_sheet((13, 7.6), 2, 2)
     stage_figures.loss_curves(found, axes[0, 0])
     stage_figures.accuracy_curves(found, axes[0, 1])
@@ -257,9 +262,15 @@ def _grokking(page: _Page) -> list[Section]:
             [(first, "Loss, accuracy by kind of pair, phases and forces, with the stages shaded.")],
         ),
         Section("stage by stage", table=stage_tables.stages_table(found)),
+        Section(
+            "theory beside the stages",
+            "The lottery with pairs missing and decay, what decay alone would do to the "
+            "frequencies that did not win (1), and how far the missing pairs couple frequencies.",
+            stage_tables.theory_table(found, perturbed_lottery(run, found)),
+        ),
     ]
     if found.memorised.step is None:
-        return [*sections, *_alignment(run)]
+        return [*sections, _alignment(run, statistics)]
     second, axes = blank_sheet((12, 4.6), 1, 2)
     stage_figures.accuracy_grid(found, found.checkpoint(found.memorised.step) or 0, axes[0])
     stage_figures.common_to_rare(found, axes[1])
@@ -267,24 +278,20 @@ def _grokking(page: _Page) -> list[Section]:
         "memorisation",
         figures=[(second, "Answers at the end of memorisation; common and rare pairs on the way.")],
     )
-    return [*sections, grids, *_alignment(run)]
+    return [*sections, grids, _alignment(run, statistics)]
 
 
-def _alignment(run: Run) -> list[Section]:
-    found = score_statistics(run)
+def _alignment(run: Run, found: dict[str, Any]) -> Section:
     figure, ax = blank_sheet((7.5, 4.2))
     alignment_figures.score_curves(
         scores(run), checkpoint_accuracy(run), ax, t_grok=found["t_grok"]
     )
-    return [
-        Section(
-            "alignment scores",
-            f"Grokking step: {found['t_grok']}. Correlations with test accuracy are "
-            f"{found['kind']}.",
-            statistics_table(found),
-            [(figure, "Alignment scores and test accuracy over the steps.")],
-        )
-    ]
+    return Section(
+        "alignment scores",
+        f"Grokking step: {found['t_grok']}. Correlations with test accuracy are {found['kind']}.",
+        statistics_table(found),
+        [(figure, "Alignment scores and test accuracy over the steps.")],
+    )
 
 
 def _errors(run: Run, climbed: Ladder) -> xr.Dataset | None:

@@ -15,7 +15,7 @@ from grokode.compare.progress import SERIES
 from grokode.compare.split import GROUPS, KINDS, broken_orthogonality
 from grokode.compare.stages import STAGES, Boundary, Stages, per_stage
 
-__all__ = ["boundaries_table", "grokking_json", "stages_table"]
+__all__ = ["boundaries_table", "grokking_json", "stages_table", "theory_table"]
 
 # Quantities of the table, in its order, and how they are written there.
 _TABLE = {
@@ -120,6 +120,40 @@ def stages_table(found: Stages) -> Rows:
         for group in GROUPS
     ]
     return rows
+
+
+def theory_table(found: Stages, lottery: xr.Dataset) -> Rows:
+    """What theory says of the stages: the lottery with pairs missing, and decay by itself.
+
+    Parameters
+    ----------
+    found : Stages
+        From `grokode.compare.stages.stages`.
+    lottery : Dataset
+        From `grokode.compare.perturbed.perturbed_lottery`.
+    """
+    named, fits = _lottery(lottery), _decay(found)
+    fits.pop("predicted_rate")
+    coupling = _orthogonality(found.pairs.attrs["p"], found.pairs.kind.values)["coupling_max"]
+    rows = [["theory beside it", "measured", "95% interval"]]
+    for variant in map(str, lottery.variant.values):
+        words = f"winners named by neuron flow, {variant}"
+        rows.append(_row(words, named.get(variant) or named["reason"], "winners", "interval"))
+    rows.append(_row("winners named by chance", named, "chance"))
+    for window, here in fits.items():
+        for layer, words in (("theta", "input"), ("xi", "output")):
+            words = f"{words} decay over lr·decay, non-features, {window}"
+            rows.append(_row(words, here[layer], "ratio", "ratio_interval"))
+    words = "missing pairs: largest force on another frequency over the own"
+    return [*rows, _row(words, {"most": coupling}, "most")]
+
+
+def _row(words: str, one: dict[str, Any] | str, name: str, interval: str = "") -> list[str]:
+    """One number with its interval, or the reason why there is none."""
+    value = one if isinstance(one, str) else one[name]
+    if isinstance(one, str) or isinstance(value, str):
+        return [words, value, ""]
+    return [words, f"{value:.4f}", " to ".join(f"{x:.4f}" for x in one.get(interval, []))]
 
 
 def _free_accuracy(found: Stages) -> dict[str, float | str]:

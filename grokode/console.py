@@ -45,7 +45,8 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
     """
     header, *body = rows
     for gap in (2, 1):
-        widths = _widths(rows, _out.width - gap * (len(header) - 1))
+        # Beside the column's padding, if any, there is a space between two columns.
+        widths = _widths(rows, _out.width - gap * len(header) + 1)
         if widths is not None:
             table = Table(box=box.SIMPLE_HEAD, padding=(0, gap - 1, 0, 0), show_edge=False)
             for name, width in zip(header, widths, strict=True):

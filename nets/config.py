@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+import numpy as np
+
 from grokode.nets.activations import check_activation
 from grokode.nets.initial import INITIALISATIONS
 from grokode.nets.tasks import TASKS
@@ -22,6 +24,9 @@ _CHOICES = {
     # The last two name starts that no recipe drew.
     "initial": (*INITIALISATIONS, "given", "published"),
 }
+
+_LARGEST = 2**32 - 1
+"""Of any integer here: a seed and a step have 32 bits each in the seed of dropout."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ class TrainingConfig:
     Raises
     ------
     ValueError
-        For a value out of range, naming it.
+        For a value of another type or out of range, naming it.
 
     Examples
     --------
@@ -120,6 +125,8 @@ class TrainingConfig:
     device: str = "auto"
 
     def __post_init__(self) -> None:
+        for name, kind in _kinds().items():
+            object.__setattr__(self, name, _plain(name, kind, getattr(self, name)))
         check_modulus(self.p)
         check_activation(self.activation)
         for name, choices in _CHOICES.items():
@@ -129,7 +136,7 @@ class TrainingConfig:
                 )
         for name in ("checkpoint_every", "log_every"):
             value = getattr(self, name)
-            if value != "log" and (not isinstance(value, int) or value < 1):
+            if value != "log" and (isinstance(value, str) or value < 1):
                 raise ValueError(f"{name} must be 'log' or an integer of at least 1, got {value!r}")
         for name in ("neurons", "steps", "embedding", "decay_until"):
             value = getattr(self, name)
@@ -138,13 +145,15 @@ class TrainingConfig:
         for name in ("learning_rate", "scale", "eps"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
-        for name in ("momentum", "weight_decay", "warmup"):
+        for name in ("momentum", "weight_decay", "warmup", "seed"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be at least 0 and finite, got {getattr(self, name)}")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise ValueError(f"betas must be two numbers in [0, 1), got {self.betas}")
         if not 0 < self.train_fraction <= 1:
             raise ValueError(f"train_fraction must be in (0, 1], got {self.train_fraction}")
+        if self.stop_loss is not None and not self.stop_loss > 0:
+            raise ValueError(f"stop_loss must be positive, got {self.stop_loss}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
 
@@ -169,7 +178,31 @@ class TrainingConfig:
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown configuration {', '.join(sorted(unknown))}")
-        return cls(**(values | {"betas": tuple(values.get("betas", (0.9, 0.98)))}))
+        return cls(**values)
+
+
+def _kinds() -> dict[str, str]:
+    """The type of every field as it is written above."""
+    return {
+        field.name: field.type.__name__ if type(field.type) is type else str(field.type)
+        for field in fields(TrainingConfig)
+    }
+
+
+def _plain(name: str, kind: str, value: Any) -> Any:
+    """The value in plain Python, as JSON keeps it; ValueError if it is not of that kind."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if kind.startswith("tuple") and isinstance(value, tuple | list | np.ndarray):
+        return tuple(_plain(name, "float", number) for number in value)
+    kinds = ["NoneType" if kind == "None" else kind for kind in kind.split(" | ")]
+    if "float" in kinds and type(value) is int and abs(value) <= _LARGEST:
+        return float(value)
+    if type(value).__name__ not in kinds:
+        raise ValueError(f"{name} must be {kind}, got {' '.join(repr(value).split())[:60]}")
+    if type(value) is int and value > _LARGEST:
+        raise ValueError(f"{name} must be at most {_LARGEST}, got {value:.3g}")
+    return value
 
 
 def parse_setting(name: str, text: str) -> Any:
@@ -192,10 +225,7 @@ def parse_setting(name: str, text: str) -> Any:
     >>> parse_setting("steps", "500"), parse_setting("betas", "0.9,0.999")
     (500, (0.9, 0.999))
     """
-    types = {
-        field.name: field.type.__name__ if isinstance(field.type, type) else str(field.type)
-        for field in fields(TrainingConfig)
-    }
+    types = _kinds()
     if name not in types:
         raise ValueError(f"unknown setting {name!r}; choose one of {', '.join(types)}")
     for kind in types[name].partition("[")[0].split(" | "):

@@ -154,6 +154,8 @@ class Gradient:
         self._incidence = _incidence(examples, weights)
         self._loss = Loss(examples, loss_dtype, summed)
         self._dropout = dropout
+        x, y = torch.tensor(examples.pairs, device=weights.device).T
+        self._rows = x * weights.shape[2] + y
 
     def __call__(self, generators: Sequence[torch.Generator] = ()) -> Tensor:
         """Mean loss (seed,) at the weights; fills ``value``. Dropout draws from the generators."""
@@ -162,8 +164,13 @@ class Gradient:
         hidden = self._activation.value(z)
         kept = None
         if self._dropout:
+            # Drawn for every pair there could be: a seed's draws are its own, whatever the others.
+            p, neurons = self._weights.shape[2:]
             kept = torch.stack(
-                [torch.rand(z.shape[1:], generator=g, device=z.device) for g in generators]
+                [
+                    torch.rand(p * p, neurons, generator=g, device=z.device)[self._rows]
+                    for g in generators
+                ]
             )
             kept = (kept >= self._dropout).to(z.dtype) / (1 - self._dropout)
             hidden = hidden * kept

@@ -8,6 +8,7 @@ import math
 from typing import Any
 
 from grokode.nets.config import TrainingConfig
+from grokode.theory.fourier import check_modulus
 
 __all__ = ["PRESETS", "preset"]
 
@@ -99,7 +100,7 @@ def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
     >>> config.neurons, config.weight_decay, config.seed
     (814, 2.0, 3)
     """
-    if name not in PRESETS:
+    if name not in tuple(PRESETS):
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
-    neurons = max(512, math.ceil(512 * p**2 / 529))
-    return TrainingConfig(**({"p": p, "neurons": neurons} | PRESETS[name] | changes))
+    neurons = max(512, math.ceil(512 * check_modulus(p) ** 2 / 529))
+    return TrainingConfig.from_dict({"p": p, "neurons": neurons} | PRESETS[name] | changes)

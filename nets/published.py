@@ -10,7 +10,9 @@ of the preset that the folder names. Nothing is loaded that could run code.
 
 import math
 import pickle
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from grokode.nets import tasks
+from grokode.nets.activations import check_activation
 from grokode.nets.config import TrainingConfig
 from grokode.nets.mlp import Examples, Gradient, evaluate
 from grokode.nets.presets import PRESETS
@@ -49,7 +52,10 @@ def read_checkpoint(path: Path) -> Any:
         If the file is missing, damaged, or needs code to load.
     """
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
+        with warnings.catch_warnings():
+            # A pickle that torch did not write; it is loaded or refused all the same.
+            warnings.filterwarnings("ignore", message="Detected pickle protocol")
+            return torch.load(path, weights_only=True, map_location="cpu")
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; give a complete checkpoint directory") from None
     except pickle.UnpicklingError:
@@ -97,19 +103,23 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
     theta, xi = _weights(source / "final.pth", final)
     neurons, p = theta.shape
     train, test = (_pairs(source / f"{name}_data.pth", p) for name in ("train", "test"))
-    config = TrainingConfig(
-        p=p,
-        neurons=neurons,
-        task=_task(source / "train_data.pth", p),
-        activation=activation or _activation(source),
-        initial="published",
-        dtype=str(theta.dtype),
-        # A training that stopped early says in "epoch" how long it was to be.
-        steps=len(final.get("train_losses", ())) or _field(final, "epoch", source / "final.pth"),
-        train_fraction=len(train) / p**2,
-        warmup=_WARMUP,
-        **_optimizer(final, source / "final.pth"),
-    )
+    task = _task(source / "train_data.pth", p)
+    activation = check_activation(activation or _activation(source))
+    with _named(source / "final.pth"):
+        config = TrainingConfig(
+            p=p,
+            neurons=neurons,
+            task=task,
+            activation=activation,
+            initial="published",
+            dtype=str(theta.dtype),
+            # A training that stopped early says in "epoch" how long it was to be.
+            steps=len(final.get("train_losses", ()))
+            or _field(final, "epoch", source / "final.pth"),
+            train_fraction=len(np.unique(train, axis=0)) / p**2,
+            warmup=_WARMUP,
+            **_optimizer(final, source / "final.pth"),
+        )
     checkpoints = {}
     accuracies = {}
     for epoch in epochs:
@@ -121,11 +131,13 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
                 f"{file} has weights of shape {checkpoints[epoch + 1][0].shape}, final.pth has "
                 f"{theta.shape}; keep one training to a directory"
             )
-        accuracies[epoch] = tuple(
-            float(stored.get(name, math.nan)) for name in ("train_accuracy", "test_accuracy")
-        )
+        with _named(file):
+            accuracies[epoch] = tuple(
+                float(stored.get(name, math.nan)) for name in ("train_accuracy", "test_accuracy")
+            )
     checkpoints[config.steps] = (theta, xi)
-    metrics = _metrics(final, accuracies, config.steps)
+    with _named(source / "final.pth"):
+        metrics = _metrics(final, accuracies, config.steps)
     metrics.append((config.steps, _last_metrics(config, theta, xi, train, test)))
 
     partial = out.with_name(out.name + ".partial")
@@ -157,6 +169,17 @@ def _epochs(source: Path) -> list[int]:
             "and test_data.pth"
         )
     return epochs
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Errors about what a file holds say which file it is."""
+    try:
+        yield
+    except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
+        if str(file) in str(error):
+            raise
+        raise ValueError(f"{file} is no checkpoint of this format ({error})") from error
 
 
 def _field(stored: Mapping[str, Any], name: str, file: Path) -> Any:
@@ -201,7 +224,9 @@ def _tensor(model: Mapping[str, Any], name: str, file: Path) -> NDArray[Any]:
     value = _field(model, name, file)
     if not isinstance(value, torch.Tensor) or value.ndim != 2:
         raise ValueError(f"{file}: {name} must be a matrix, got {type(value).__name__}")
-    return value.numpy()
+    if value.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{file}: {name} must be of float32 or float64, got {value.dtype}")
+    return value.numpy(force=True)
 
 
 def _pairs(file: Path, p: int) -> NDArray[np.int64]:

@@ -11,10 +11,13 @@ Arrays are appended first and ``run.json`` replaced in one rename afterwards, so
 is always complete; what a killed writer left beyond it is cut off when the run is resumed.
 """
 
+import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,12 +25,17 @@ import torch
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
+from zarr.codecs import Crc32cCodec
+from zarr.core.buffer import Buffer
+from zarr.storage import LocalStore
 
 from grokode.nets.config import TrainingConfig
 from grokode.nets.manifest import read_manifest, replace_file
 from grokode.theory import fourier
 
-__all__ = ["METRICS", "Run", "open_run"]
+__all__ = ["METRICS", "CheckedStore", "Run", "open_run", "read_pairs"]
+
+_CHECKSUM_BYTES = 4
 
 METRICS = {
     "train_loss": "mean cross-entropy over the training pairs (nats)",
@@ -37,6 +45,29 @@ METRICS = {
     "gradient_norm": "norm of the loss gradient over all weights",
     "weight_norm": "norm of all weights",
 }
+
+
+class CheckedStore(LocalStore):
+    """Files of arrays with checksums; it names an altered one, as the codec, seeing bytes, cannot.
+
+    Parameters
+    ----------
+    root : Path
+    """
+
+    async def get(self, key: str, *args: Any, **options: Any) -> Buffer | None:
+        """The content of a file, None if there is none; ValueError if its checksum is wrong."""
+        content = await super().get(key, *args, **options)
+        if content is not None and "/c/" in key:
+            spec: Any = SimpleNamespace(prototype=zarr.core.buffer.default_buffer_prototype())
+            try:
+                await Crc32cCodec().decode([(content, spec)])
+            except ValueError:
+                raise ValueError(
+                    f"{self.root / key} was altered: its checksum does not fit; restore it from a "
+                    "copy"
+                ) from None
+        return content
 
 
 class Run:
@@ -78,7 +109,6 @@ class Run:
         With separate inputs ``theta_y (step, neuron, y)`` too. Dimension ``seed`` leads while no
         seed is selected; a seed that ended early is NaN from then on.
         """
-        self._check_chunks()
         layers = self._view("weights", self._steps)
         p = self.config.p
         rename = {"theta": "x", "theta_y": "y", "xi": "output"}
@@ -149,7 +179,8 @@ class Run:
         ----------
         file : path
             ``.npz`` with arrays theta, xi (neuron, p) and step, or ``.pth`` in the layout that the
-            authors' own loader reads: ``model`` with mlp.W_in, mlp.W_out and mlp.basis.
+            authors' own loader reads: ``model`` with mlp.W_in, mlp.W_out and mlp.basis, beside the
+            optimiser's settings, which `import_published` needs.
         step : int, optional
             A step that has a checkpoint; the last one if not given.
 
@@ -158,13 +189,16 @@ class Run:
         FileExistsError
             If the file exists.
         ValueError
-            For another ending, a step without checkpoint, or a run of several seeds.
+            For another ending, a step without checkpoint, or a run of several seeds; for ``.pth``
+            also if y has input weights of its own, for which that layout has no place.
         """
         file = Path(file)
         if self.seed is None:
             raise ValueError(f"seed must be chosen, {self.path} holds {list(self.seeds)}")
         if file.suffix not in (".npz", ".pth"):
             raise ValueError(f"file must end in .npz or .pth, got {file}")
+        if file.suffix == ".pth" and self.config.separate_inputs:
+            raise ValueError(f"file must end in .npz with separate_inputs, got {file}")
         if file.exists():
             raise FileExistsError(f"{file} exists and is not overwritten; choose another name")
         weights = self.weights
@@ -180,7 +214,12 @@ class Run:
             "mlp.W_out": torch.tensor(layers["xi"].T.copy()),
             "mlp.basis": torch.tensor(fourier.fourier_basis(self.config.p)),
         }
-        replace_file(file, lambda out: torch.save({"model": model, "epoch": at}, out))
+        group = {"lr": self.config.learning_rate, "weight_decay": self.config.weight_decay}
+        adamw = self.config.optimizer == "adamw"
+        for name in ("betas", "eps") if adamw else ("momentum",):
+            group[name] = getattr(self.config, name)
+        stored = {"model": model, "epoch": at, "optimizer": {"state": {}, "param_groups": [group]}}
+        replace_file(file, lambda out: torch.save(stored, out))
         return file
 
     def describe(self) -> dict[str, Any]:
@@ -238,20 +277,28 @@ class Run:
         end = self.ended.get(self.seed) if self.seed is not None else None
         return steps if end is None else [step for step in steps if step <= end["step"]]
 
+    def check_files(self) -> None:
+        """Raise a ValueError that names a file of the arrays if it is missing or cut short."""
+        for name in ("weights", "metrics", "correct")[: 3 if self.config.log_grid else 2]:
+            self._view(name, [])
+        for name in ("train_pairs", "test_pairs"):
+            self._pairs(name)
+
     def _view(self, name: str, steps: list[int]) -> xr.DataArray:
         """An array up to its last complete step, of the selected seed."""
+        store = CheckedStore(self.path / "arrays.zarr", read_only=True)
         try:
             # The store says which dimensions an array has, so that any reader of Zarr sees them.
             with warnings.catch_warnings():
-                # A writer's metadata file on its way to being renamed; the array is not touched.
-                warnings.filterwarnings(
-                    "ignore", message=r"Object at .*\.partial is not recognized"
-                )
-                array = xr.open_zarr(
-                    self.path / "arrays.zarr", group=name, chunks=None, consolidated=False
-                )[name]
-        except (OSError, KeyError, ValueError) as error:
+                # A writer's metadata file on its way to being renamed, or one that is damaged and
+                # makes an error here.
+                warnings.filterwarnings("ignore", message=r"Object at .* is not recognized")
+                array = xr.open_zarr(store, group=name, chunks=None, consolidated=False)[name]
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise _damaged(self.path, name, error) from error
+        self._check_chunks(name, array)
+        if array.sizes["step"] < len(steps):
+            raise _damaged(self.path, name, f"it has fewer than {len(steps)} steps")
         view = array.isel(step=slice(len(steps))).assign_coords(
             step=np.asarray(steps, dtype=np.int64), seed=list(self.seeds)
         )
@@ -259,22 +306,52 @@ class Run:
             return view.transpose("seed", ...)
         return view.sel(seed=self.seed, drop=True)
 
-    def _check_chunks(self) -> None:
-        """Zarr reads a missing file as NaN; here it is an error that names the file."""
-        chunks = self.path / "arrays.zarr" / "weights" / "weights" / "c"
-        for seed, index in ((seed, index) for index, seed in enumerate(self.seeds)):
-            if self.seed not in (None, seed):
-                continue
-            end = self.ended.get(seed, {}).get("step", np.inf)
-            for row, step in enumerate(self._manifest["steps"]):
-                file = chunks / f"{row}/{index}/0/0/0"
-                if step <= end and not file.exists():
-                    raise _damaged(self.path, "weights", f"{file} is missing")
+    def _check_chunks(self, name: str, array: xr.DataArray) -> None:
+        """Zarr reads a missing file as fill values; here it is an error that names the file."""
+        chunks: tuple[int, ...] = array.encoding["chunks"]
+        size = array.dtype.itemsize * math.prod(chunks) + _CHECKSUM_BYTES
+        folder = self.path / "arrays.zarr" / name / name / "c"
+        written = (
+            self._weight_chunks()
+            if name == "weights"
+            else ((row, 0) for row in range(math.ceil(len(self._manifest["logged"]) / chunks[0])))
+        )
+        for chunk in written:
+            file = folder.joinpath(*map(str, chunk), *"0" * (len(chunks) - 2))
+            if not file.is_file():
+                raise _damaged(self.path, name, f"{file} is missing")
+            if file.stat().st_size != size:
+                raise _damaged(self.path, name, f"{file} is not of its {size} bytes")
+
+    def _weight_chunks(self) -> Iterator[tuple[int, int]]:
+        """Row and seed's index of the checkpoints there are: to the end of a seed, if it ended."""
+        for index, seed in enumerate(self.seeds):
+            end = self.ended.get(seed, {}).get("step", math.inf)
+            if self.seed in (None, seed):
+                for row, step in enumerate(self._manifest["steps"]):
+                    if step <= end:
+                        yield row, index
 
     def _pairs(self, name: str) -> NDArray[np.int64]:
-        group = zarr.open_group(self.path / "arrays.zarr", mode="r")
-        pairs = np.asarray(group[name]).astype(np.int64).reshape(len(self.seeds), -1, 2)
+        pairs = read_pairs(self.path, name, len(self.seeds))
         return pairs if self.seed is None else pairs[self.seeds.index(self.seed)]
+
+
+def read_pairs(path: Path, name: str, seeds: int) -> NDArray[np.int64]:
+    """Training or test pairs of a run, (seed, n, 2).
+
+    Raises
+    ------
+    ValueError
+        If they are missing or damaged.
+    """
+    try:
+        array = zarr.open_array(path / "arrays.zarr", path=name, mode="r")
+        if array.nchunks_initialized < array.nchunks:
+            raise ValueError("a file is missing")
+        return np.asarray(array).astype(np.int64).reshape(seeds, -1, 2)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise _damaged(path, name, error) from error
 
 
 def open_run(path: str | Path, seed: int | None = None) -> Run:

@@ -35,6 +35,8 @@ def initial_weights(
             f"(neurons, p) = {shape}; change one of them"
         )
     layers = [weights.theta.values, weights.xi.values]
+    if not np.isfinite(layers).all():
+        raise ValueError("initial has weights that are NaN or infinite; start from finite ones")
     if config.separate_inputs:
         layers.insert(1, _theta_of_y(config, seed, weights))
     return np.stack(layers).astype(config.dtype)

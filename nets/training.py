@@ -1,7 +1,7 @@
 """Full-batch training of two-layer networks into a run that survives being killed."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -95,12 +95,15 @@ def train(
     [0, 10, 20]
     """
     path = Path(out)
-    if time_limit is not None and not time_limit >= 0:
-        raise ValueError(f"time_limit must be a number of seconds >= 0, got {time_limit}")
+    if time_limit is not None and not (
+        isinstance(time_limit, int | float | np.number) and time_limit >= 0
+    ):
+        raise ValueError(f"time_limit must be a number of seconds >= 0, got {time_limit!r}")
     if initial is not None:
         config = replace(config, initial="given")
     if train_pairs is not None:
-        config = replace(config, train_fraction=len(np.asarray(train_pairs)) / config.p**2)
+        _, held_out = tasks.complement(train_pairs, config.p)
+        config = replace(config, train_fraction=(config.p**2 - len(held_out)) / config.p**2)
     seeds = _check_seeds(config, seeds, intervention)
     resuming = resume and (path / "run.json").exists()
     if path.exists() and not resuming and not (resume and never_published(path)):
@@ -113,7 +116,10 @@ def train(
         "intervention": _name(intervention),
     }
     if resuming:
-        _check_same(config, seeds, attrs, Run(path))
+        run = Run(path)
+        _check_same(config, seeds, attrs, run)
+        run.check_files()
+        _check_given(run, initial, train_pairs)
     else:
         # Everything that can be refused is refused before a directory is made.
         weights = np.stack([initial_weights(config, seed, initial) for seed in seeds])
@@ -168,6 +174,7 @@ class _Training:
         self._grid = _examples(config, seeds, [tasks.all_pairs(config.p)] * len(seeds), device)
         self._ensemble = Ensemble(config, seeds, weights, self._train, device)
         self._diverged_at = torch.full((len(seeds),), -1, device=device)
+        self._logged = max(writer.manifest["logged"], default=-1)
         self._rows: list[tuple[int, NDArray[Any]]] = []
         self._grids: list[NDArray[Any]] = []
 
@@ -234,9 +241,11 @@ class _Training:
         losses, accuracies = zip(*parts, strict=True)
         columns = (*losses, *accuracies, *ensemble.norms())
         row = torch.stack([column.double() for column in columns], dim=1).numpy(force=True)
-        self._rows.append((self._step, row))
-        if config.log_grid:
-            self._grids.append(self._correct())
+        # A seed that diverged before a kill was published with what was logged until then.
+        if self._step > self._logged:
+            self._rows.append((self._step, row))
+            if config.log_grid:
+                self._grids.append(self._correct())
         if on_step is not None:
             on_step(self._step, float(row[:, 0].mean()), float(row[:, 2].mean()))
         if config.stop_loss is None:
@@ -336,9 +345,15 @@ def _examples(
 def _check_seeds(
     config: TrainingConfig, seeds: Sequence[int] | None, intervention: Intervention | None
 ) -> tuple[int, ...]:
-    chosen = (config.seed,) if seeds is None else tuple(int(seed) for seed in seeds)
-    if not chosen or len(set(chosen)) != len(chosen) or min(chosen) < 0:
+    if seeds is not None and not isinstance(seeds, Iterable):
+        raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
+    chosen = tuple(
+        replace(config, seed=seed).seed for seed in ([config.seed] if seeds is None else seeds)
+    )
+    if not chosen or len(set(chosen)) != len(chosen):
         raise ValueError(f"seeds must be different integers >= 0, got {list(chosen)}")
+    if intervention is not None and not callable(intervention):
+        raise ValueError(f"intervention must be a function (step, weights), got {intervention!r}")
     if intervention is not None and (config.separate_inputs or config.embedding is not None):
         raise ValueError(
             "intervention acts on theta and xi, which a network with separate_inputs or an "
@@ -363,6 +378,11 @@ def _check_same(
     config: TrainingConfig, seeds: Sequence[int], attrs: dict[str, Any], run: Run
 ) -> None:
     """Refuse to resume a run under another configuration; it may only be made longer."""
+    if run.stored_config.initial == "published":
+        raise ValueError(
+            f"{run.path} was imported, without the optimiser's state, so it cannot be resumed; "
+            "train from its weights by passing initial"
+        )
     may_differ = {"steps", "stop_loss", "device"}
     mine, stored = config.to_dict(), run.stored_config.to_dict()
     mine |= {"seeds": list(seeds), "intervention": attrs["intervention"]}
@@ -373,3 +393,19 @@ def _check_same(
                 f"{name} is {stored[name]} in {run.path}, got {mine[name]}; resume with the run's "
                 "own configuration"
             )
+
+
+def _check_given(run: Run, initial: xr.Dataset | None, train_pairs: ArrayLike | None) -> None:
+    """Refuse to resume a run from another start or on other pairs than it was given."""
+    config = run.stored_config
+    first = run.seeds[0]
+    alone = run.select(first)
+    if train_pairs is not None and not np.array_equal(
+        tasks.check_pairs(train_pairs, config.p), alone.train_pairs
+    ):
+        raise ValueError(f"train_pairs are not those of {run.path}; leave them out to resume it")
+    if initial is not None:
+        theta, *_, xi = initial_weights(config, first, initial)
+        start = alone.weights.isel(step=0)
+        if not (np.array_equal(start.theta, theta) and np.array_equal(start.xi, xi)):
+            raise ValueError(f"initial is not the start of {run.path}; resume with the same one")

@@ -15,7 +15,7 @@ from zarr.codecs import Crc32cCodec
 
 from grokode.nets.config import TrainingConfig
 from grokode.nets.manifest import FORMAT, read_manifest, replace_file, versions, write_manifest
-from grokode.nets.runs import METRICS
+from grokode.nets.runs import METRICS, CheckedStore, read_pairs
 
 __all__ = ["RunWriter"]
 
@@ -59,8 +59,13 @@ class RunWriter:
         """Start an empty run; pairs are (seed, n, 2)."""
         group = zarr.open_group(self.path / "arrays.zarr", mode="w")
         # Zarr has no chunk of size zero; an empty test set is stored flat.
-        group.create_array("train_pairs", data=np.asarray(train_pairs, dtype=np.int64).ravel())
-        group.create_array("test_pairs", data=np.asarray(test_pairs, dtype=np.int64).ravel())
+        for name, pairs in (("train_pairs", train_pairs), ("test_pairs", test_pairs)):
+            group.create_array(
+                name,
+                data=np.asarray(pairs, dtype=np.int64).ravel(),
+                compressors=(Crc32cCodec(),),
+                config={"write_empty_chunks": True},
+            )
         p, layers = config.p, 3 if config.separate_inputs else 2
         growing: list[tuple[str, Any, tuple[int, ...], tuple[str, ...]]] = [
             (
@@ -178,8 +183,7 @@ class RunWriter:
 
     def pairs(self, name: str, seeds: Sequence[int]) -> list[NDArray[np.int64]]:
         """Training or test pairs (n, 2) of some seeds."""
-        group = zarr.open_group(self.path / "arrays.zarr", mode="r")
-        every = np.asarray(group[name]).reshape(len(self.manifest["seeds"]), -1, 2)
+        every = read_pairs(self.path, name, len(self.manifest["seeds"]))
         return [every[self.manifest["seeds"].index(seed)] for seed in seeds]
 
     def state(self) -> dict[str, Any]:
@@ -202,7 +206,7 @@ class RunWriter:
         return loaded
 
     def _array(self, name: str) -> zarr.Array[Any]:
-        array = zarr.open_array(self.path / "arrays.zarr", path=f"{name}/{name}")
+        array = zarr.open_array(CheckedStore(self.path / "arrays.zarr"), path=f"{name}/{name}")
         # A chunk of nothing but NaN is a file, too: one that is missing means damage.
         return array.with_config({"write_empty_chunks": True})
 

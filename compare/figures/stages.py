@@ -49,11 +49,12 @@ _GROUP_STYLES = dict(zip(GROUPS, ("-", "--", ":"), strict=True))
 def shade_stages(found: Stages, ax: Axes) -> Axes:
     """Background of an axis over steps: one shade to a stage, named at the top.
 
-    A boundary that was not found is not drawn; the stage before it goes on to the end.
+    A boundary that was not found is not drawn; the stage before it goes on to the end. One logged
+    before the first checkpoint lies at that.
     """
     steps = found.series.step.values
     starts = {STAGES[0]: int(steps[0])} | {
-        name: at.step
+        name: max(at.step, int(steps[0]))
         for name, at in zip(STAGES[1:], (found.memorised, found.generalised), strict=True)
         if at.step is not None
     }

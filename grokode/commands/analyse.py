@@ -257,7 +257,10 @@ def scores(
         print_json(found)
     else:
         print_table(statistics.statistics_table(found))
-        note(f"grokking step: {found['t_grok']}; {found['kind']}")
+        steps = found["t_grok"]
+        if isinstance(steps, dict):
+            steps = "; ".join(f"seed {one}: {step}" for one, step in steps.items())
+        note(f"grokking step: {steps}; {found['kind']}")
 
 
 def grokking(
@@ -280,8 +283,10 @@ def grokking(
 
     opened = open_one_seed(run, seed)
     found = stages(opened, threshold)
+    lottery = perturbed_lottery(opened, found)
     if json:
-        print_json(stage_tables.grokking_json(found, perturbed_lottery(opened, found)))
+        print_json(stage_tables.grokking_json(found, lottery))
     else:
         print_table(stage_tables.boundaries_table(found))
         print_table(stage_tables.stages_table(found))
+        print_table(stage_tables.theory_table(found, lottery))

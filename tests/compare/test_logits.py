@@ -300,6 +300,10 @@ def test_tables_hold_a_row_for_each_fit_and_peak(small_run):
     assert all(len(row) == len(peaks[0]) for row in peaks)
     # The ReLU kernel has no scale from the weights of a quadratic network.
     assert fits[3][3] == "-"
+    # At p = 3 x + y, 2x and 2y are all there is off the diagonal.
+    smallest = peaks_table(compare.logits(*random_network(3)))
+    assert "nan" not in str(smallest)
+    assert smallest[1 + list(PEAKS).index("background")][1] == "-"
 
 
 def test_figures_show_the_numbers(small_run):

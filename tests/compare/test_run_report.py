@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from grokode import nets
+from grokode.compare import claims
 from grokode.compare.claims import Claim
 from grokode.compare.run_report import PARTS, report
+from grokode.compare.stages import stages
+from grokode.compare.statistics import score_statistics
 from grokode.nets.writer import RunWriter
 from tests.checkpoints import write_checkpoints
 
@@ -36,6 +39,8 @@ def test_the_page_needs_nothing_but_itself(page):
     assert text.count("<svg") >= 10
     for words in ("Which claims hold", "Proposition 1", "Observations 1 to 4", "holds"):
         assert words in text
+    # Of a run without test pairs there is no test loss to tell.
+    assert ">nan<" not in text
 
 
 def test_every_claim_has_its_number_and_threshold(page):
@@ -135,3 +140,23 @@ def test_the_page_in_a_browser(page, tmp_path, width):
     # Text and figures all the way down, not an empty page: some dark pixel in most stripes.
     stripes = np.array_split(pixels.min(axis=(1, 2)), 30)
     assert np.mean([stripe.min() < 0.5 for stripe in stripes]) > 0.9
+
+
+def test_grokking_claims_are_about_pairs_held_out(tmp_path):
+    """On a run that has memorised; one that trains on all pairs has no such claim to judge."""
+    config = dataclasses.replace(
+        CONFIG, train_fraction=0.6, learning_rate=0.5, scale=0.8, steps=800, checkpoint_every=20
+    )
+    run = nets.train(dataclasses.replace(config, log_every=20), tmp_path / "part")
+    found = stages(run)
+    assert found.memorised.step is not None
+    verdicts = claims.grokking_claims(found, score_statistics(run))
+    test = run.metrics.test_accuracy
+    share = found.free_accuracy["mirrored"]
+    at = float(test.sel(step=found.memorised.step))
+    assert verdicts[0].value == pytest.approx(abs(at - share), abs=1e-12)
+    best = float(test.sel(step=slice(found.memorised.step, None)).max())
+    assert verdicts[1].value == pytest.approx(best, abs=1e-12)
+    everything = nets.train(CONFIG, tmp_path / "all")
+    judged = claims.grokking_claims(stages(everything), score_statistics(everything))
+    assert {verdict.verdict.partition(":")[0] for verdict in judged} == {"not measured"}

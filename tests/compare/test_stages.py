@@ -17,7 +17,12 @@ from grokode.compare.figures import stages as draw
 from grokode.compare.forces import Decay, cosine, loss_gradient, push
 from grokode.compare.perturbed import decay_fit, non_feature_decay, perturbed_lottery
 from grokode.compare.split import broken_orthogonality, free_accuracy, pair_kinds
-from grokode.compare.stage_tables import boundaries_table, grokking_json, stages_table
+from grokode.compare.stage_tables import (
+    boundaries_table,
+    grokking_json,
+    stages_table,
+    theory_table,
+)
 from grokode.compare.stages import boundary, heatmaps, milestones, per_stage, stages
 from grokode.nets.activations import ACTIVATIONS
 from grokode.nets.tasks import all_pairs, complement, split_pairs
@@ -516,7 +521,7 @@ def test_every_run_has_numbers_or_reasons(case):
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
     for name in ("memorised", "generalised"):
         assert (numbers[name]["step"] is None) == bool(numbers[name]["reason"])
-    for table in (boundaries_table(found), stages_table(found)):
+    for table in (boundaries_table(found), stages_table(found), theory_table(found, lottery)):
         assert {len(row) for row in table} == {len(table[0])}
         assert not any("nan" in cell for row in table for cell in row)
 
@@ -573,6 +578,24 @@ def test_reasons_say_what_is_missing():
     assert "activation is exp" in numbers("no prediction")["lottery"]["reason"]
 
 
+def test_theory_table_has_the_numbers_of_the_json():
+    run = grokking_run()
+    found = stages(run)
+    lottery = perturbed_lottery(run, found)
+    cells = {row[0]: row[1:] for row in theory_table(found, lottery)}
+    numbers = grokking_json(found, lottery)
+    for variant in ("training pairs", "all pairs"):
+        named = numbers["lottery"][variant]
+        shown, interval = cells[f"winners named by neuron flow, {variant}"]
+        # Four digits are shown.
+        assert float(shown) == pytest.approx(named["winners"], abs=5e-5)
+        ends = [float(end) for end in interval.split(" to ")]
+        assert ends == pytest.approx(named["interval"], abs=5e-5)
+    decay = numbers["non_feature_decay"]["generalised"]["theta"]
+    shown = cells["input decay over lr·decay, non-features, generalised"][0]
+    assert shown == (decay if isinstance(decay, str) else f"{decay['ratio']:.4f}")
+
+
 def test_test_pairs_that_were_trained_on_say_nothing():
     run = grokking_run()
     run.test_pairs = run.train_pairs[:3]
@@ -590,6 +613,13 @@ def test_stages_are_shaded_as_they_were_found():
     ax.clear()
     draw.shade_stages(stages(never_run()), ax)
     assert [text.get_text() for text in ax.texts] == ["memorising"]
+    ax.clear()
+    # Memorised was logged, at 400, but the checkpoints begin later: nothing outside of the axis.
+    found = stages(grokking_run())
+    late = replace(found, series=found.series.sel(step=slice(600, None)))
+    draw.shade_stages(late, ax)
+    assert [text.get_text() for text in ax.texts] == ["memorised", "generalised"]
+    assert [text.xy[0] for text in ax.texts] == [(600 + 800) / 2, (800 + 1100) / 2]
     plt.close(figure)
 
 

@@ -104,6 +104,12 @@ def test_regression_is_least_squares():
     assert found["partial_correlation"] == pytest.approx(partial, abs=1e-10)
     r2 = stats.pearsonr(score, without @ np.linalg.lstsq(without, score, rcond=None)[0])
     assert found["variance_inflation"] == pytest.approx(1 / (1 - r2.statistic**2))
+    # Nearly collinear is a large number, not a warning: the baseline and 1e-7 of noise.
+    nearly = regression(y, {"a": a}, a + 1e-7 * noise)
+    own = noise - np.column_stack([np.ones(200), a]) @ stats.linregress(a, noise)[1::-1]
+    expected = (a + 1e-7 * noise).var() / (1e-14 * own.var())
+    # The difference is known to 1e-16 / 1e-7 of itself.
+    assert nearly["variance_inflation"] == pytest.approx(expected, rel=1e-6)
     assert "constant" in regression(y, {"a": np.ones(200)}, score)
     assert "collinear" in regression(y, {"a": a, "b": 2 * a + 1}, score)
     assert "accuracy is constant" in regression(np.ones(200), {"a": a}, score)

@@ -99,6 +99,36 @@ def test_a_diverging_seed_leaves_the_others_alone(tmp_path):
         nets.train(config, tmp_path / "run", seeds=range(12), resume=True)
 
 
+def test_dropout_of_a_seed_does_not_depend_on_the_others(tmp_path):
+    """Seeds with other training pairs must not move a seed's draws to other pairs."""
+    config = dataclasses.replace(SMALL, dropout=0.2, train_fraction=0.7, learning_rate=0.3)
+    together = nets.train(config, tmp_path / "together", seeds=[3, 0])
+    alone = nets.train(config, tmp_path / "alone")
+    # The products may be summed in another order.
+    np.testing.assert_allclose(together.select(0).weights.theta, alone.weights.theta, rtol=1e-10)
+
+
+def test_a_kill_after_a_divergence_leaves_no_step_logged_twice(tmp_path):
+    """Seed 4 diverges at step 31, which is published with the steps logged since step 20."""
+    config = dataclasses.replace(
+        SMALL, learning_rate=1.6, scale=0.9, steps=40, log_every=1, log_grid=True
+    )
+
+    def stop(step, loss, accuracy):
+        if step == 35:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        nets.train(config, tmp_path / "part", seeds=range(6), on_step=stop)
+    assert nets.open_run(tmp_path / "part").ended == {4: {"step": 31, "why": "diverged"}}
+    for path, resume in (("part", True), ("whole", False)):
+        with pytest.raises(nets.DivergedError):
+            nets.train(config, tmp_path / path, seeds=range(6), resume=resume)
+    part, whole = (nets.open_run(tmp_path / path) for path in ("part", "whole"))
+    assert part.metrics.equals(whole.metrics)
+    assert part.correct.equals(whole.correct)
+
+
 def test_resuming_several_seeds_gives_the_same_bits(tmp_path):
     config = dataclasses.replace(
         SMALL, optimizer="adamw", learning_rate=0.01, train_fraction=0.8, dropout=0.2
@@ -236,8 +266,8 @@ def test_presets_are_the_published_configurations():
         nets.preset("standard")
 
 
-@pytest.mark.parametrize("seeds", [[], [1, 1], [-1]])
+@pytest.mark.parametrize("seeds", [[], [1, 1], [-1], [1.5], ["3"], [True], [2**32], 5])
 def test_seeds_are_checked(tmp_path, seeds):
-    with pytest.raises(ValueError, match="seeds must be different"):
+    with pytest.raises(ValueError, match=r"seeds? must be"):
         nets.train(SMALL, tmp_path / "run", seeds=seeds)
     assert not (tmp_path / "run").exists()

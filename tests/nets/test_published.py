@@ -132,6 +132,10 @@ def put(name, value):
         ("0.pth", put("mlp.W_in", np.ones(5)), "must be a matrix"),
         ("0.pth", put("mlp.W_out", np.full((5, 6), np.inf)), r"0\.pth: mlp\.W_out holds NaN"),
         ("final.pth", lambda stored: stored.pop("optimizer"), "lacks 'optimizer'"),
+        ("0.pth", put("mlp.W_in", np.ones((6, 5), dtype=int)), "0.pth: mlp.W_in must be of float"),
+        ("0.pth", lambda stored: stored.update(train_accuracy="x"), r"0\.pth is no checkpoint"),
+        ("final.pth", lambda stored: stored.update(test_losses=[1.0]), r"final\.pth is no check"),
+        ("final.pth", lambda stored: stored["optimizer"].update(param_groups=[]), r"final\.pth is"),
     ],
 )
 def test_bad_files_are_named(source, tmp_path, file, edit, match):
@@ -156,3 +160,25 @@ def test_pairs_outside_the_modulus_are_refused(source, tmp_path):
     torch.save([(0, 5)], source / "train_data.pth")
     with pytest.raises(ValueError, match=r"train_data\.pth: pairs must lie in 0\.\.4"):
         nets.import_published(source, tmp_path / "run")
+
+
+def test_an_imported_run_is_not_resumed(source, tmp_path):
+    run = nets.import_published(source, tmp_path / "run")
+    with pytest.raises(ValueError, match="was imported, without the optimiser's state"):
+        nets.train(run.config, run.path, resume=True)
+
+
+def test_exported_checkpoints_are_imported_again(source, tmp_path):
+    run = nets.import_published(source, tmp_path / "run")
+    again = tmp_path / "again" / source.name
+    again.mkdir(parents=True)
+    first, last = (int(run.weights.step[index]) for index in (0, -1))
+    run.export(again / f"{first - 1}.pth", first)
+    run.export(again / "final.pth")
+    for name in ("train", "test"):
+        torch.save(torch.tensor(getattr(run, f"{name}_pairs")), again / f"{name}_data.pth")
+    back = nets.import_published(again, tmp_path / "back")
+    assert back.config == run.config
+    for name in ("theta", "xi"):
+        expected = run.weights[name].sel(step=[first, last])
+        np.testing.assert_array_equal(back.weights[name], expected)

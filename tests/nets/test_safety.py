@@ -136,7 +136,7 @@ def flip_a_bit(file):
 def test_altered_weights_are_not_used(tmp_path):
     run = nets.train(SMALL, tmp_path / "run")
     flip_a_bit(chunk(run, 1))
-    with pytest.raises(ValueError, match="checksum"):
+    with pytest.raises(ValueError, match=r"c/1/0/0/0/0 was altered: its checksum"):
         run.weights.load()
     assert np.isfinite(run.weights.theta.isel(step=0)).all()
 
@@ -145,8 +145,8 @@ def test_truncated_weights_are_not_used(tmp_path):
     run = nets.train(SMALL, tmp_path / "run")
     file = chunk(run, 1)
     file.write_bytes(file.read_bytes()[:-40])
-    with pytest.raises(ValueError, match="checksum"):
-        run.weights.load()
+    with pytest.raises(ValueError, match=r"c/1/0/0/0/0 is not of its \d+ bytes"):
+        _ = run.weights
 
 
 def test_missing_weights_are_named(tmp_path):
@@ -174,3 +174,36 @@ def test_an_altered_optimiser_state_stops_a_resume(tmp_path):
     with pytest.raises(ValueError, match=r"state-60\.pth is missing or was altered"):
         nets.train(longer, run.path, resume=True)
     np.testing.assert_array_equal(nets.open_run(run.path).weights.step, [0, 20, 40, 60])
+
+
+@pytest.mark.parametrize("name", ["metrics", "correct", "train_pairs", "test_pairs"])
+@pytest.mark.parametrize("harm", ["remove", "cut", "flip"])
+def test_no_damaged_array_is_read_or_resumed(tmp_path, name, harm):
+    config = dataclasses.replace(SMALL, log_grid=True, train_fraction=0.7)
+    run = nets.train(config, tmp_path / "run")
+    [file] = (file for file in (run.path / "arrays.zarr" / name).rglob("0") if file.is_file())
+    if harm == "remove":
+        file.unlink()
+    elif harm == "cut":
+        file.write_bytes(file.read_bytes()[:-40])
+    else:
+        flip_a_bit(file)
+    with pytest.raises(ValueError, match=name):
+        np.asarray(getattr(nets.open_run(run.path), name))
+    with pytest.raises(ValueError, match=name):
+        nets.train(dataclasses.replace(config, steps=80), run.path, resume=True)
+
+
+def test_a_resume_refuses_a_missing_last_checkpoint(tmp_path):
+    """Read as NaN it would be taken for a divergence."""
+    run = nets.train(SMALL, tmp_path / "run")
+    chunk(run, 3).unlink()
+    with pytest.raises(ValueError, match=r"c/3/0/0/0/0 is missing"):
+        nets.train(dataclasses.replace(SMALL, steps=80), run.path, resume=True)
+
+
+def test_metadata_that_is_missing_is_named(tmp_path):
+    run = nets.train(SMALL, tmp_path / "run")
+    (run.path / "arrays.zarr" / "metrics" / "metrics" / "zarr.json").unlink()
+    with pytest.raises(ValueError, match="damaged at 'metrics'"):
+        _ = nets.open_run(run.path).metrics

@@ -183,11 +183,68 @@ def test_refusals_leave_nothing_behind(tmp_path):
         ({"dtype": "float16"}, "dtype must be one of"),
         ({"betas": (0.9, 1.0)}, "betas must be two numbers in"),
         ({"warmup": -1}, "warmup must be at least 0"),
+        ({"seed": -1}, "seed must be at least 0"),
+        ({"seed": 2**32}, "seed must be at most 4294967295"),
+        ({"neurons": "8"}, "neurons must be int, got '8'"),
+        ({"stop_loss": float("nan")}, "stop_loss must be positive"),
+        ({"steps": True}, "steps must be int, got True"),
+        ({"steps": 2.5}, r"steps must be int, got 2\.5"),
+        ({"learning_rate": None}, "learning_rate must be float, got None"),
+        ({"separate_inputs": 1}, "separate_inputs must be bool, got 1"),
+        ({"activation": ["relu"]}, "activation must be str"),
+        ({"betas": 0.9}, r"betas must be tuple\[float, float\], got 0\.9"),
+        ({"log_every": 0.5}, r"log_every must be int \| str, got 0\.5"),
+        ({"decay_until": float("nan")}, r"decay_until must be int \| None, got nan"),
     ],
 )
 def test_bad_configurations_are_named(change, match):
     with pytest.raises(ValueError, match=match):
         dataclasses.replace(SMALL, **change)
+
+
+def test_numbers_of_numpy_are_stored_as_plain_ones(tmp_path):
+    config = dataclasses.replace(
+        SMALL,
+        p=np.int64(7),
+        steps=np.int32(10),
+        checkpoint_every=np.int64(5),
+        learning_rate=np.float32(0.5),
+        betas=np.array([0.5, 0.75]),
+        log_grid=np.True_,
+    )
+    assert (config.learning_rate, config.betas, config.log_grid) == (0.5, (0.5, 0.75), True)
+    run = nets.train(config, tmp_path / "run", seeds=np.arange(2))
+    assert nets.open_run(run.path).stored_config == config
+
+
+def test_a_resume_with_another_start_or_other_pairs_is_refused(tmp_path):
+    start, pairs = nets.gaussian(7, 6, 0.5, 3), nets.all_pairs(7)[:30]
+    run = nets.train(SMALL, tmp_path / "run", initial=start, train_pairs=pairs)
+    longer = dataclasses.replace(SMALL, steps=80)
+    given = {"initial": start, "train_pairs": pairs}
+    for other in (
+        {"initial": nets.gaussian(7, 6, 0.5, 4)},
+        {"train_pairs": nets.all_pairs(7)[19:]},
+    ):
+        with pytest.raises(ValueError, match=f"{next(iter(other))} (is|are) not"):
+            nets.train(longer, run.path, resume=True, **(given | other))
+    resumed = nets.train(longer, run.path, resume=True, **given)
+    assert int(resumed.weights.step[-1]) == 80
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"time_limit": "1"}, "time_limit must be a number"),
+        ({"intervention": 3}, "intervention must be a function"),
+        ({"train_pairs": 5}, "pairs must be integers"),
+        ({"initial": nets.gaussian(7, 6, 0.5, 0) * np.nan}, "NaN or infinite"),
+    ],
+)
+def test_bad_arguments_are_named_before_a_directory_is_made(tmp_path, given, match):
+    with pytest.raises(ValueError, match=match):
+        nets.train(SMALL, tmp_path / "run", **given)
+    assert not (tmp_path / "run").exists()
 
 
 def test_damaged_runs_are_named(tmp_path):
