@@ -16,7 +16,7 @@ from grokode.nets.training.presets import preset
 
 __all__ = ["Point", "Sweep", "read_sweep"]
 
-_RANGES = {"linear": np.linspace, "log": np.geomspace}
+_RANGES: dict[str, Any] = {"linear": np.linspace, "log": np.geomspace}
 _KEEP = ("all", "ends")
 _TABLES = ("preset", "seeds", "keep", "draws", "draw_seed", "base", "axes")
 
