@@ -25,8 +25,8 @@ from grokode.nets.activations import check_activation
 from grokode.nets.config import TrainingConfig
 from grokode.nets.mlp import Examples, Gradient, evaluate
 from grokode.nets.presets import PRESETS
-from grokode.nets.runs import Run
-from grokode.nets.writer import RunWriter
+from grokode.nets.runs import Run, RunWriter, appearing
+from grokode.nets.runs.layout import expected
 from grokode.theory.fourier import check_modulus
 
 __all__ = ["import_published", "read_checkpoint"]
@@ -140,16 +140,21 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
         metrics = _metrics(final, accuracies, config.steps)
     metrics.append((config.steps, _last_metrics(config, theta, xi, train, test)))
 
-    partial = out.with_name(out.name + ".partial")
-    with RunWriter(partial) as writer:
-        seeds = [config.seed]
+    data = {
+        "inputs": tasks.all_pairs(p),
+        "answers": tasks.table(task, p).reshape(1, -1),
+        "train": (train[:, 0] * p + train[:, 1])[None],
+        "test": (test[:, 0] * p + test[:, 1])[None],
+    }
+    with appearing(out) as partial, RunWriter(partial) as writer:
+        seeds, parameters = [config.seed], expected(config)[0]
         attrs = {"source": source.name, "seconds": 0.0, "intervention": ""}
-        writer.create(config, seeds, train[None], test[None], attrs)
+        writer.create(config, seeds, parameters, data, attrs)
         for step, layers in checkpoints.items():
-            writer.checkpoint(step, seeds, np.stack(layers)[None])
+            arrays = dict(zip(parameters, (layer[None] for layer in layers), strict=True))
+            writer.checkpoint(step, seeds, arrays)
         writer.log(seeds, [(step, row[None]) for step, row in metrics])
         writer.publish(seeds, {}, 0.0)
-    partial.rename(out)
     return Run(out)
 
 

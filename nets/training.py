@@ -15,11 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from grokode.nets import tasks
 from grokode.nets.config import TrainingConfig, is_due
 from grokode.nets.ensemble import Ensemble, Intervention
-from grokode.nets.manifest import never_published
 from grokode.nets.mlp import Examples, evaluate, outputs
-from grokode.nets.runs import Run
+from grokode.nets.runs import Run, RunWriter, never_published
+from grokode.nets.runs.layout import expected
 from grokode.nets.start import initial_weights
-from grokode.nets.writer import RunWriter
 
 __all__ = ["DivergedError", "train"]
 
@@ -105,8 +104,9 @@ def train(
         _, held_out = tasks.complement(train_pairs, config.p)
         config = replace(config, train_fraction=(config.p**2 - len(held_out)) / config.p**2)
     seeds = _check_seeds(config, seeds, intervention)
-    resuming = resume and (path / "run.json").exists()
-    if path.exists() and not resuming and not (resume and never_published(path)):
+    begun = resume and never_published(path)
+    resuming = resume and (path / "run.json").exists() and not begun
+    if path.exists() and not resuming and not begun:
         raise FileExistsError(
             f"{path} exists and is not overwritten; choose another directory, or resume a run"
         )
@@ -130,8 +130,8 @@ def train(
                 writer.reopen(config)
                 training = _Training.resumed(config, writer)
             else:
-                train_set, test_set = (np.stack(pairs) for pairs in zip(*splits, strict=True))
-                writer.create(config, seeds, train_set, test_set, attrs)
+                data = _data(config, seeds, splits)
+                writer.create(config, seeds, expected(config)[0], data, attrs)
                 training = _Training(config, writer, seeds, weights, 0)
                 training.start()
             with _threads(config):
@@ -165,23 +165,25 @@ class _Training:
         self._config = config
         self._writer = writer
         self._step = step
-        self._began = time.perf_counter() - writer.manifest["attrs"]["seconds"]
+        self._began = time.perf_counter() - writer.seconds
         device = device_of(config)
+        inputs = writer.data("inputs", seeds)
         self._train, self._test = (
-            _examples(config, seeds, writer.pairs(name, seeds), device)
-            for name in ("train_pairs", "test_pairs")
+            _examples(config, seeds, [*inputs[writer.data(name, seeds)]], device)
+            for name in ("train", "test")
         )
         self._grid = _examples(config, seeds, [tasks.all_pairs(config.p)] * len(seeds), device)
         self._ensemble = Ensemble(config, seeds, weights, self._train, device)
         self._diverged_at = torch.full((len(seeds),), -1, device=device)
-        self._logged = max(writer.manifest["logged"], default=-1)
+        self._logged = writer.logged
         self._rows: list[tuple[int, NDArray[Any]]] = []
         self._grids: list[NDArray[Any]] = []
 
     @classmethod
     def resumed(cls, config: TrainingConfig, writer: RunWriter) -> "_Training":
         """From the last checkpoint on."""
-        seeds, weights, step = writer.last()
+        seeds, layers, step = writer.last()
+        weights = np.stack([*layers.values()], axis=1)
         training = cls(config, writer, seeds, weights, step)
         training._ensemble.load(writer.state())
         training._drop({*writer.ended("diverged"), *writer.ended("fitted")})
@@ -259,7 +261,9 @@ class _Training:
     def _save(self, fitted: set[int] | frozenset[int] = frozenset()) -> None:
         """Write a checkpoint with all that was logged, and let go of the fitted seeds."""
         ensemble = self._ensemble
-        self._writer.checkpoint(self._step, ensemble.seeds, ensemble.weights())
+        names = expected(self._config)[0]
+        layers = dict(zip(names, ensemble.weights().swapaxes(0, 1), strict=True))
+        self._writer.checkpoint(self._step, ensemble.seeds, layers)
         self._flush()
         for seed in fitted:
             self._writer.end(seed, self._step, "fitted")
@@ -372,6 +376,22 @@ def _split(
     if train_pairs is None:
         return tasks.split_pairs(config.p, config.train_fraction, seed)
     return tasks.complement(train_pairs, config.p)
+
+
+def _data(
+    config: TrainingConfig,
+    seeds: Sequence[int],
+    splits: Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]],
+) -> dict[str, NDArray[Any]]:
+    """Inputs, answers and split as a run has them."""
+    p = config.p
+    train, test = (np.stack(pairs) for pairs in zip(*splits, strict=True))
+    return {
+        "inputs": tasks.all_pairs(p),
+        "answers": np.stack([tasks.table(config.task, p, seed).ravel() for seed in seeds]),
+        "train": train[..., 0] * p + train[..., 1],
+        "test": test[..., 0] * p + test[..., 1],
+    }
 
 
 def _check_same(

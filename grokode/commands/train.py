@@ -311,10 +311,11 @@ def _configuration(
     from dataclasses import replace
 
     from grokode import nets
+    from grokode.nets.runs import asked_of
 
     if resume and (out / "run.json").exists():
-        run = nets.open_run(out)
-        return replace(run.stored_config, **changes), run.seeds
+        config, seeds = asked_of(out)
+        return replace(config, **changes), seeds
     if preset is not None:
         return nets.preset(preset, **changes), None
     return nets.TrainingConfig(**({"p": 23, "neurons": 512} | changes)), None
