@@ -313,9 +313,9 @@ def _configuration(
     from grokode import nets
     from grokode.nets.runs import asked_of
 
-    if resume and (out / "run.json").exists():
-        config, seeds = asked_of(out)
-        return replace(config, **changes), seeds
+    asked = asked_of(out) if resume else None
+    if asked is not None:
+        return replace(asked[0], **changes), asked[1]
     if preset is not None:
         return nets.preset(preset, **changes), None
     return nets.TrainingConfig(**({"p": 23, "neurons": 512} | changes)), None

@@ -11,12 +11,14 @@ from grokode.files import PARTIAL, sync_directory
 from grokode.nets.config import TrainingConfig
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import OldSource, format_of
-from grokode.nets.runs.manifest import JOURNAL, START, Header, Manifest, header_bytes
+from grokode.nets.runs.manifest import JOURNAL, Header, Manifest, header_bytes
 
-__all__ = ["OWN", "appearing", "asked_of", "never_published"]
+__all__ = ["BEGUN", "OWN", "appearing", "asked_of", "never_published"]
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}" + re.escape(PARTIAL))
-OWN = re.compile(r"state-\d+\.pth|tail-\d+\.bin|" + _TEMPORARY.pattern)
+BEGUN = "begun.json"
+"""What a run was asked for, until its first checkpoint; the mark of a folder of ours."""
+OWN = re.compile(r"state-\d+\.pth|tail-\d+\.bin|begun\.json|" + _TEMPORARY.pattern)
 """Names of the files in a run that its writer makes and removes."""
 
 
@@ -27,20 +29,33 @@ def never_published(path: Path) -> bool:
     names = {file.name for file in path.iterdir()} - {".lock"}
     if all(map(_TEMPORARY.fullmatch, names)):
         return True
-    if {name for name in names if not OWN.fullmatch(name)} - {"run.json", "arrays.zarr", JOURNAL}:
+    if {name for name in names if not OWN.fullmatch(name)} - {"arrays.zarr", JOURNAL}:
         return False
-    try:
-        return Header.parse(header_bytes(path)).journal == (0, START)
-    except (ValueError, OSError):
-        return False
+    return _begun(path) is not None
 
 
-def asked_of(path: Path) -> tuple[TrainingConfig, tuple[int, ...]]:
-    """Configuration and seeds that a run was begun with, also before its first checkpoint."""
+def asked_of(path: Path) -> tuple[TrainingConfig, tuple[int, ...]] | None:
+    """Configuration and seeds that a run was begun with, be it before its first checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If there is a run, but its manifest is damaged.
+    """
+    if not (path / "run.json").exists():
+        return _begun(path)
     if format_of(path) == FORMAT_2:
         old = OldSource(path)
         return old.config, old.seeds
     header = Manifest.read(path).header
+    return header.config, header.seeds
+
+
+def _begun(path: Path) -> tuple[TrainingConfig, tuple[int, ...]] | None:
+    try:
+        header = Header.parse(header_bytes(path, BEGUN))
+    except (OSError, ValueError):
+        return None
     return header.config, header.seeds
 
 

@@ -262,11 +262,11 @@ class Manifest:
             del self.chunks[name][blocks * plan.seed_chunks :]
 
 
-def header_bytes(path: Path) -> bytes:
+def header_bytes(path: Path, name: str = "run.json") -> bytes:
     """The content of ``run.json``; ValueError if the directory is no run."""
     if not path.is_dir():
         raise ValueError(f"{path} is no directory; give a run made by train or import")
-    file = path / "run.json"
+    file = path / name
     try:
         if not file.is_file():
             raise FileNotFoundError
@@ -275,7 +275,7 @@ def header_bytes(path: Path) -> bytes:
         return file.read_bytes()
     except FileNotFoundError:
         raise ValueError(
-            f"{path} is no run (it has no run.json); give a directory made by train or import"
+            f"{path} is no run (it has no {name}); give a directory made by train or import"
         ) from None
 
 

@@ -163,7 +163,7 @@ class Source:
             raise self._explained(plan.path, error) from None
 
     def _logged(self, name: str, first: int) -> NDArray[Any]:
-        """Logged steps from a chunk on, by this manifest or, where its tail is gone, a later one."""
+        """Logged steps from a chunk on, by this manifest or, its tail being gone, a later one."""
         manifest = self._manifest
         plan = manifest.plans[name]
         while True:

@@ -266,10 +266,8 @@ class Stepwise(BackendArray):
         return xr.Variable(dims, indexing.MemoryCachedArray(lazy))
 
     def _part(self, key: tuple[Any, ...]) -> NDArray[Any]:
-        rows, seeds = (
-            np.atleast_1d(np.arange(size)[of])
-            for of, size in zip(key[:2], self.shape[:2], strict=True)
-        )
+        rows = np.atleast_1d(np.arange(self.shape[0])[key[0]])
+        seeds = np.atleast_1d(np.arange(self.shape[1])[key[1]])
         wanted = seeds.tolist()
         blocks = []
         for row in rows.tolist():

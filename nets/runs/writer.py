@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from grokode.nets.config import TrainingConfig
-from grokode.nets.runs.begun import OWN, never_published
+from grokode.nets.runs.begun import BEGUN, OWN, never_published
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import format_of
 from grokode.nets.runs.layout import METRICS, Layout, Plan, expected, plan_data
@@ -205,14 +205,13 @@ class RunWriter:
             dict(attrs) | versions(),
         )
         # The mark by which the folder is known as ours, before anything else is in it.
-        replace_all([(self._folder, "run.json", header.text())])
+        replace_all([(self._folder, BEGUN, header.text())])
         self._begin(Manifest(header, header.plans))
         for plan in self._plans.values():
             self._describe_new(plan, 0)
         stored = {name: self._store(name, values) for name, values in data.items()}
         self._sync()
         header = Header.parse(replace(header, data=stored).text())
-        replace_all([(self._folder, "run.json", header.text())])
         self._published = Manifest(header, header.plans)
         self._data = {name: np.asarray(values) for name, values in data.items()}
 
@@ -411,7 +410,7 @@ class RunWriter:
         kept = {*sorted({step for step, _ in recent})[-2:]}
         old, self._recent = recent, [pair for pair in recent if pair[0] in kept]
         needed = _names(self._recent)
-        for name in _names(old) - needed:
+        for name in {BEGUN, *_names(old)} - needed:
             self._folder.remove(name)
 
     def _tails(self) -> list[str]:
