@@ -168,7 +168,8 @@ class Source:
         plan = manifest.plans[name]
         while True:
             try:
-                self._check(plan, len(manifest.logged) // plan.rows, 0)
+                blocks = len(manifest.logged) // plan.rows
+                self._check(plan, blocks, blocks * plan.rows)
                 return read_rows(self.path, manifest, name, first)
             except (OSError, ValueError) as error:
                 later = self._later(manifest)

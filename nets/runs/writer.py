@@ -78,6 +78,9 @@ class RunWriter:
         self._handles: list[int] = []
         self._touched: dict[str, Folder] = {}
         self._room: dict[str, int] = {}
+        self._ended: dict[str, dict[str, Any]] = {}
+        self._data: dict[str, NDArray[Any]] = {}
+        self._recent: list[tuple[int, int]] = []
 
     def __enter__(self) -> Self:
         self.path.mkdir(parents=True, exist_ok=True)
@@ -360,12 +363,12 @@ class RunWriter:
         self._steps = self._rows = 0
         self._step = self._last_logged = -1
         self._seconds = 0.0
-        self._ended: dict[str, dict[str, Any]] = {}
-        self._data: dict[str, NDArray[Any]] = {}
+        self._ended = {}
+        self._data = {}
         self._tail: dict[str, list[NDArray[Any]]] = {
             name: [] for name in self._plans if not _is_weight(name)
         }
-        self._recent: list[tuple[int, int]] = []
+        self._recent = []
         self._added = _nothing()
         root = self._folders["arrays.zarr"] = self._folder.below("arrays.zarr")
         for name in ("weights", "metrics", "data"):

@@ -151,3 +151,8 @@ class Disk:
                 return True
             node = node.names[part]
         return bytes(node.content) != node.durable
+
+    def is_durable(self, path: Path) -> bool:
+        """Whether a file's content is what the disk has of it."""
+        file = self._find(path)
+        return bytes(file.content) == file.durable

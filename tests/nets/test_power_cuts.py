@@ -12,8 +12,11 @@ from grokode.nets.config import TrainingConfig
 from grokode.nets.runs.manifest import Manifest
 from tests.nets.power import Disk, Recorder
 
+SHARE = 0.03
+"""Of the calls after which the power is cut; `make attack` takes them all."""
+
 SMALL = TrainingConfig(
-    p=5, neurons=3, dtype="float64", steps=30, checkpoint_every=10, log_every=5, scale=0.5,
+    p=5, neurons=3, dtype="float64", steps=20, checkpoint_every=10, log_every=5, scale=0.5,
     log_grid=True,
 )  # fmt: skip
 
@@ -33,7 +36,7 @@ def recorded(tmp_path_factory):
         recorder.calls.append(("mkdir", root / "run"))
         recorder.calls.append(("sync", root))
         nets.train(SMALL, root / "run", seeds=[0, 2])
-        longer = dataclasses.replace(SMALL, steps=50)
+        longer = dataclasses.replace(SMALL, steps=30)
         run = nets.train(longer, root / "run", seeds=[0, 2], resume=True)
         yield root, recorder.calls, run
 
@@ -56,10 +59,9 @@ def named(root):
         for key, _ in zip(plan.keys(10**6), manifest.chunks[name], strict=False):
             yield root / "arrays.zarr" / name / key
         yield root / "arrays.zarr" / name / "zarr.json"
-    for name, (plan, digests) in manifest.header.data.items():
-        yield from (
-            root / "arrays.zarr" / f"data/{name}" / plan.key(i) for i in range(len(digests))
-        )
+    for plan, digests in manifest.header.data.values():
+        folder = root / "arrays.zarr" / plan.path
+        yield from (folder / plan.key(block) for block in range(len(digests)))
     yield root / f"tail-{len(manifest.logged)}.bin"
     yield root / f"state-{manifest.steps[-1]}.pth"
     yield root / "journal.jsonl"
@@ -79,12 +81,9 @@ def test_what_the_manifest_names_is_durable_before_its_rename(recorded, tmp_path
                 assert not disk.unsynced(own), f"{own} is named before it is durable"
                 seen += 1
             # The manifest itself: its content before the rename, its name right after.
-            assert (
-                not disk._find(root / "run/run.json").content
-                != disk._find(root / "run/run.json").durable
-            )
+            assert disk.is_durable(root / "run" / "run.json")
             assert calls[number + 1] == ("sync", root / "run")
-    assert seen > 100, "too little was named to test anything"
+    assert seen > 50, "too little was named to test anything"
 
 
 @pytest.mark.parametrize("kind", ["nothing", "names", "some"])
@@ -94,8 +93,9 @@ def test_every_power_cut_leaves_a_whole_run_or_none(recorded, tmp_path, kind):
     disk, opened, begun, draw = Disk(root), 0, -1, random.Random(0)
     for number, call in enumerate(calls):
         disk.do(call)
-        # What was not synced matters around syncs and renames; between them it only grows.
-        if call[0] not in ("sync", "rename") and draw.random() > 0.1:
+        # Always at a manifest's rename, and at a part of the others: each image takes a while.
+        manifest = call[0] == "rename" and call[2].name == "run.json"
+        if not manifest and draw.random() > SHARE:
             continue
         image = tmp_path / f"{number}"
         chance = {
@@ -119,11 +119,10 @@ def test_every_power_cut_leaves_a_whole_run_or_none(recorded, tmp_path, kind):
         assert len(steps) >= begun, "a published checkpoint is gone"
         begun = len(steps)
         opened += 1
-        np.testing.assert_array_equal(
-            run.weights.theta, whole.weights.theta.isel(step=slice(begun))
-        )
+        theta = whole.weights.theta.isel(step=slice(begun))
+        np.testing.assert_array_equal(run.weights.theta, theta)
         rows = slice(len(run.metrics.step))
         assert run.metrics.equals(whole.metrics.isel(step=rows))
         assert run.correct.equals(whole.correct.isel(step=rows))
-    assert opened > 50
-    assert begun == 6
+    assert opened > 5
+    assert begun == 4
