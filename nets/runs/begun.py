@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from grokode.files import PARTIAL, sync_directory
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import OldSource, format_of
 from grokode.nets.runs.manifest import JOURNAL, Header, Manifest, header_bytes
+from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["BEGUN", "OWN", "appearing", "asked_of", "never_published"]
 

@@ -19,7 +19,7 @@ from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore
 
 from grokode.nets import tasks
-from grokode.nets.runs.layout import METRICS, Layout, expected
+from grokode.nets.runs.layout import METRICS, Layout
 from grokode.nets.runs.manifest import check_attrs, check_config, check_seeds, header_bytes
 from grokode.nets.runs.store import GROUP, Stepwise, check_chunk, damaged
 
@@ -62,7 +62,12 @@ class OldSource:
                 f"{path / 'run.json'} is damaged ({error}); restore it from a copy"
             ) from None
         self.metrics, self.damage = METRICS, ""
-        self.parameters: dict[str, Layout] = expected(self.config)[0]
+        names = {"theta": "x", "theta_y": "y", "xi": "output"}
+        if not self.config.separate_inputs:
+            del names["theta_y"]
+        shape = (self.config.neurons, self.config.p)
+        # Also of a network with an embedding, whose theta is the product.
+        self.parameters = {name: Layout(("neuron", dim), shape) for name, dim in names.items()}
 
     def parameter(self, name: str) -> Stepwise:
         """Weights (step, seed, neuron, residue) of one layer, read when looked at."""
@@ -103,7 +108,7 @@ class OldSource:
         if name == "inputs":
             return tasks.all_pairs(p)
         if name == "answers":
-            return np.stack([tasks.table(self.config.task, p, s).ravel() for s in self.seeds])
+            return np.stack([self.config.data.answers(s) for s in self.seeds])
         stored = f"{name}_pairs"
         root = self.path / "arrays.zarr"
         try:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from grokode.nets.config import TrainingConfig
+from grokode.nets.networks.base import Layout
+from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["DATA", "METRICS", "Layout", "Plan", "chunk_count", "expected", "plan_data", "plans"]
 
@@ -28,22 +29,10 @@ _METRICS_BYTES = 2**14
 _GRID_BYTES = 2**16
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Dimension names and shape of one parameter of one network."""
-
-    dims: tuple[str, ...]
-    shape: tuple[int, ...]
-
-
 def expected(config: TrainingConfig) -> tuple[dict[str, Layout], str, Layout | None]:
     """Parameters, their number format, and the grid of answers that a configuration asks for."""
     grid = Layout(("x", "y"), (config.p, config.p)) if config.log_grid else None
-    names = {"theta": "x", "theta_y": "y", "xi": "output"}
-    if not config.separate_inputs:
-        del names["theta_y"]
-    shape = (config.neurons, config.p)
-    return {name: Layout(("neuron", dim), shape) for name, dim in names.items()}, config.dtype, grid
+    return config.network.layout(config.data), config.dtype, grid
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs.layout import DATA, Layout, Plan, chunk_count, expected, plan_data, plans
 from grokode.nets.runs.record import Record, parse_record
+from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["FORMAT", "JOURNAL", "START", "Header", "Manifest", "chained", "digest_of", "versions"]
 

@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from grokode.files import create_file
+from grokode.nets.networks.two_layer import TwoLayer
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import OldSource, format_of
 from grokode.nets.runs.layout import METRICS
@@ -90,9 +91,20 @@ class Run:
         ValueError
             If the network is not one of two layers.
         """
-        if not {"theta", "xi"} <= self._source.parameters.keys():
+        stored, config = self.parameters, self.config
+        if not isinstance(config.network, TwoLayer):
             raise ValueError(f"{self.path} has no theta and xi; look at its parameters instead")
-        return self.parameters.assign_attrs(p=self.config.p)
+        if "embedding" in stored:
+            layers = config.network.weights({str(k): v.values for k, v in stored.items()})
+            dims = stored.xi.dims[:-2]
+            inner = {"theta": "x", "theta_y": "y", "xi": "output"}
+            stored = xr.Dataset(
+                {name: ((*dims, "neuron", inner[name]), layer) for name, layer in layers.items()},
+                coords={name: stored[name] for name in (*dims, "neuron")}
+                | {inner[name]: np.arange(config.p) for name in layers},
+                attrs=stored.attrs,
+            )
+        return stored.assign_attrs(p=config.p)
 
     @property
     def metrics(self) -> xr.Dataset:

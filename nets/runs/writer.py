@@ -15,7 +15,6 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs.begun import BEGUN, OWN, never_published
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import format_of
@@ -30,6 +29,7 @@ from grokode.nets.runs.manifest import (
 from grokode.nets.runs.record import Record
 from grokode.nets.runs.source import Source, read_rows, verified
 from grokode.nets.runs.store import GROUP, Folder, replace_all, sync_all
+from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["RunWriter"]
 
@@ -316,7 +316,7 @@ class RunWriter:
                 self._log_row(name, row)
             if "correct" in self._plans:
                 grid = np.zeros(self._plans["correct"].shape[1:], dtype=np.uint8)
-                grid[chosen] = grids[at]
+                grid[chosen] = np.reshape(grids[at], (len(chosen), *grid.shape[1:]))
                 self._log_row("correct", grid)
             self._rows, self._last_logged = self._rows + 1, int(step)
             self._added.logged.append(self._last_logged)

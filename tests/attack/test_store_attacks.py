@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from grokode import nets
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs import RunWriter, open_run
 from grokode.nets.runs.layout import expected
+from grokode.nets.training.config import TrainingConfig
 from tests.nets.store_model import StoreMachine, data, small_chunks
 from tests.nets.test_store import altered, check_altered_manifest  # noqa: F401
 

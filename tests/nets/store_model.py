@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from grokode.nets import all_pairs, open_run
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs import RunWriter, never_published
 from grokode.nets.runs.layout import expected
+from grokode.nets.training.config import TrainingConfig
 
 CONFIG = TrainingConfig(p=3, neurons=2, dtype="float64", log_grid=True)
 SEEDS = (4, 0, 9)

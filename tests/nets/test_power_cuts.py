@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from grokode import nets
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs.manifest import Manifest
+from grokode.nets.training.config import TrainingConfig
 from tests.nets.power import Disk, Recorder
 
 SHARE = 0.03

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from grokode import nets
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs import Layout, RunWriter
 from grokode.nets.runs.layout import expected
 from grokode.nets.runs.manifest import START, chained, digest_of
+from grokode.nets.training.config import TrainingConfig
 from tests.nets.store_model import CONFIG, SEEDS, StoreMachine, data, small_chunks, values
 
 SMALL = TrainingConfig(
