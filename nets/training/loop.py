@@ -162,7 +162,7 @@ class _Training:
             Examples.of(
                 config.data,
                 seeds,
-                writer.data(name, seeds),
+                [*writer.data(name, seeds)],
                 symmetric=config.symmetric,
                 dtype=getattr(torch, config.dtype),
                 device=device,
