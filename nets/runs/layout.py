@@ -31,7 +31,8 @@ _GRID_BYTES = 2**16
 
 def expected(config: TrainingConfig) -> tuple[dict[str, Layout], str, Layout | None]:
     """Parameters, their number format, and the grid of answers that a configuration asks for."""
-    grid = Layout(("x", "y"), (config.p, config.p)) if config.log_grid else None
+    sizes = config.data.grid if config.log_grid else {}
+    grid = Layout(tuple(sizes), tuple(sizes.values())) if sizes else None
     return config.network.layout(config.data), config.dtype, grid
 
 
