@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, theory, train
+from grokode.commands import analyse, runs, theory, train
 from grokode.console import one_line_errors
 
 __all__ = ["app", "main"]
@@ -23,9 +23,9 @@ app = typer.Typer(
 for _command in (
     train.demo,
     train.train,
-    train.import_,
-    train.info,
-    train.export,
+    runs.import_,
+    runs.info,
+    runs.export,
     analyse.winners,
     analyse.trajectories,
     analyse.logits,

@@ -6,14 +6,17 @@ from grokode.nets.initial import equal_magnitude, gaussian, single_frequency
 from grokode.nets.interventions import align_phases, freeze_phases, redraw_phases
 from grokode.nets.mlp import logits
 from grokode.nets.presets import PRESETS, preset
-from grokode.nets.published import import_published
+from grokode.nets.readers import READERS, Imported, Reader, import_checkpoint, import_published
 from grokode.nets.runs import Run, open_run
 from grokode.nets.tasks import all_pairs, split_pairs
 from grokode.nets.training import DivergedError, train
 
 __all__ = [
     "PRESETS",
+    "READERS",
     "DivergedError",
+    "Imported",
+    "Reader",
     "Run",
     "TrainingConfig",
     "Weights",
@@ -22,6 +25,7 @@ __all__ = [
     "equal_magnitude",
     "freeze_phases",
     "gaussian",
+    "import_checkpoint",
     "import_published",
     "logits",
     "open_run",

@@ -128,7 +128,7 @@ class TrainingConfig:
         for name, kind in _kinds().items():
             object.__setattr__(self, name, _plain(name, kind, getattr(self, name)))
         check_modulus(self.p)
-        check_activation(self.activation)
+        object.__setattr__(self, "activation", check_activation(self.activation))
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise ValueError(

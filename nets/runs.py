@@ -13,15 +13,14 @@ is always complete; what a killed writer left beyond it is cut off when the run 
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
-import torch
 import xarray as xr
 import zarr
 from numpy.typing import NDArray
@@ -29,11 +28,12 @@ from zarr.codecs import Crc32cCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore
 
+from grokode.files import create_file
 from grokode.nets.config import TrainingConfig
-from grokode.nets.manifest import read_manifest, replace_file
+from grokode.nets.manifest import read_manifest
 from grokode.theory import fourier
 
-__all__ = ["METRICS", "CheckedStore", "Run", "open_run", "read_pairs"]
+__all__ = ["EXPORTS", "METRICS", "CheckedStore", "Run", "open_run", "read_pairs"]
 
 _CHECKSUM_BYTES = 4
 
@@ -45,6 +45,11 @@ METRICS = {
     "gradient_norm": "norm of the loss gradient over all weights",
     "weight_norm": "norm of all weights",
 }
+
+Export = Callable[[TrainingConfig, int, Mapping[str, NDArray[Any]], IO[bytes]], None]
+
+EXPORTS: dict[str, Export] = {}
+"""What writes a checkpoint to a file, by its ending; each reader adds that of its own layout."""
 
 
 class CheckedStore(LocalStore):
@@ -195,31 +200,14 @@ class Run:
         file = Path(file)
         if self.seed is None:
             raise ValueError(f"seed must be chosen, {self.path} holds {list(self.seeds)}")
-        if file.suffix not in (".npz", ".pth"):
-            raise ValueError(f"file must end in .npz or .pth, got {file}")
-        if file.suffix == ".pth" and self.config.separate_inputs:
-            raise ValueError(f"file must end in .npz with separate_inputs, got {file}")
-        if file.exists():
-            raise FileExistsError(f"{file} exists and is not overwritten; choose another name")
+        if file.suffix not in EXPORTS:
+            raise ValueError(f"file must end in {' or '.join(EXPORTS)}, got {file}")
         weights = self.weights
         at = int(weights.step[-1]) if step is None else step
         if at not in weights.step:
             raise ValueError(f"step must be one of {weights.step.values.tolist()}, got {step}")
         layers = {str(name): layer.values for name, layer in weights.sel(step=at).items()}
-        if file.suffix == ".npz":
-            replace_file(file, lambda out: np.savez(out, allow_pickle=False, step=at, **layers))
-            return file
-        model = {
-            "mlp.W_in": torch.tensor(layers["theta"]),
-            "mlp.W_out": torch.tensor(layers["xi"].T.copy()),
-            "mlp.basis": torch.tensor(fourier.fourier_basis(self.config.p)),
-        }
-        group = {"lr": self.config.learning_rate, "weight_decay": self.config.weight_decay}
-        adamw = self.config.optimizer == "adamw"
-        for name in ("betas", "eps") if adamw else ("momentum",):
-            group[name] = getattr(self.config, name)
-        stored = {"model": model, "epoch": at, "optimizer": {"state": {}, "param_groups": [group]}}
-        replace_file(file, lambda out: torch.save(stored, out))
+        create_file(file, lambda out: EXPORTS[file.suffix](self.config, at, layers, out))
         return file
 
     def describe(self) -> dict[str, Any]:
