@@ -71,7 +71,8 @@ def read_checkpoint(path: Path) -> Any:
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
             return torch.load(path, weights_only=True, map_location="cpu")
     except pickle.UnpicklingError as error:
-        if "Weights only load failed" not in str(error):
+        # A byte that begins nothing, rather than the name of something to call.
+        if "Unsupported operand" in str(error):
             raise _unreadable(path) from None
         raise ValueError(
             f"{path} needs arbitrary code to load and is refused; "
