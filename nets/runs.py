@@ -12,13 +12,14 @@ is always complete; what a killed writer left beyond it is cut off when the run 
 """
 
 import math
+import pkgutil
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 from types import SimpleNamespace
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -29,8 +30,8 @@ from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore
 
 from grokode.files import create_file
-from grokode.nets.config import TrainingConfig
 from grokode.nets.manifest import read_manifest
+from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
 
 __all__ = ["EXPORTS", "METRICS", "CheckedStore", "Run", "open_run", "read_pairs"]
@@ -46,10 +47,12 @@ METRICS = {
     "weight_norm": "norm of all weights",
 }
 
-Export = Callable[[TrainingConfig, int, Mapping[str, NDArray[Any]], IO[bytes]], None]
-
-EXPORTS: dict[str, Export] = {}
-"""What writes a checkpoint to a file, by its ending; each reader adds that of its own layout."""
+EXPORTS = {
+    ".npz": "grokode.nets.readers.state_dict:write",
+    ".pth": "grokode.nets.readers.he2026:write",
+}
+"""What writes a checkpoint to a file, by its ending: a function (configuration, step, layers by
+name, binary file) beside the reader of the same layout, loaded when it is asked for."""
 
 
 class CheckedStore(LocalStore):
@@ -207,7 +210,8 @@ class Run:
         if at not in weights.step:
             raise ValueError(f"step must be one of {weights.step.values.tolist()}, got {step}")
         layers = {str(name): layer.values for name, layer in weights.sel(step=at).items()}
-        create_file(file, lambda out: EXPORTS[file.suffix](self.config, at, layers, out))
+        write = pkgutil.resolve_name(EXPORTS[file.suffix])
+        create_file(file, lambda out: write(self.config, at, layers, out))
         return file
 
     def describe(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ A reader is one file with a `Reader` in it, and one line in `grokode.nets.reader
 
 Keyword arguments of `read` are what a user may say, in Python and as flags of ``grokode import``.
 What is shared is done for every reader: stored losses are held against the weights (`record`), and
-the run is written (`writing`), or nothing is. A layout that has an export adds it to
+the run is written (`writing`), or nothing is. A layout that has an export names it in
 `grokode.nets.runs.EXPORTS`, by its ending.
 """
 

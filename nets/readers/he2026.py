@@ -19,12 +19,11 @@ import torch
 from numpy.typing import NDArray
 
 from grokode.nets import tasks
-from grokode.nets.activations import ALIASES, check_activation
-from grokode.nets.config import TrainingConfig
-from grokode.nets.presets import PRESETS
+from grokode.nets.networks.activations import ALIASES, check_activation
 from grokode.nets.readers.files import check_backed, matrix, read_checkpoint, stripped
 from grokode.nets.readers.record import Imported, Reader, check_size
-from grokode.nets.runs import EXPORTS
+from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.presets import PRESETS
 from grokode.theory import fourier
 
 __all__ = ["READER", "read", "write"]
@@ -127,14 +126,9 @@ def read(source: Path, *, activation: str | None = None) -> Imported:
         with _named(file):
             _add_numbers(file, stored, metrics.setdefault(epoch, {}))
     parameters[config.steps] = _layers(theta, xi)
-    return Imported(
-        config,
-        parameters,
-        {step: row for step, row in metrics.items() if row},
-        train,
-        test,
-        {"source": source.name},
-    )
+    train, test = (pairs @ (p, 1) for pairs in (train, test))
+    metrics = {step: row for step, row in metrics.items() if row}
+    return Imported(config, parameters, metrics, train, test, {"source": source.name})
 
 
 def _layers(theta: NDArray[Any], xi: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -250,10 +244,10 @@ def _pairs(file: Path, p: int) -> tuple[NDArray[np.int64], str]:
     if not with_answers:
         return pairs, "addition"
     x, y = pairs.T
-    for task in tasks.TASKS:
+    for task in tasks.OPERATIONS:
         if np.array_equal(tasks.table(task, p)[x, y], answers[0]):
             return pairs, task
-    raise ValueError(f"{file}: the answers are those of none of {', '.join(tasks.TASKS)}")
+    raise ValueError(f"{file}: the answers are those of none of {', '.join(tasks.OPERATIONS)}")
 
 
 def _check_residues(
@@ -352,7 +346,6 @@ def write(
     torch.save(stored, out)
 
 
-EXPORTS[".pth"] = write
 READER = Reader(
     "a directory with 0.pth ... final.pth, train_data.pth and test_data.pth (arXiv:2602.16849)",
     recognise,

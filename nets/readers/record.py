@@ -1,6 +1,7 @@
 """What every reader gives: one record of a training, checked, before anything is written."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
-from grokode.nets import tasks
-from grokode.nets.config import TrainingConfig
-from grokode.nets.mlp import Examples, Gradient, evaluate, outputs
+from grokode.nets.runs import METRICS
+from grokode.nets.tasks.examples import Examples
+from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.ensemble import Ensemble
 
 __all__ = ["LARGEST_P", "Imported", "Reader", "check_losses", "check_size"]
 
@@ -38,12 +41,12 @@ class Imported:
     config : TrainingConfig
         With ``initial="published"``: no recipe of ours drew the start.
     parameters : mapping step -> {name: array}
-        Weights of each checkpoint by name: theta, theta_y where the network has one, and xi, each
-        (neuron, residue).
+        Parameters of each checkpoint, named and shaped as the network of `config` lays them out.
     metrics : mapping step -> {name: number}, optional
         Stored numbers of each step, named as in `grokode.nets.runs.METRICS`; those missing are NaN.
-    train, test : integers (n, 2), optional
-        Pairs trained on and held out; None where nobody knows.
+    train, test : integers (n,), optional
+        Examples trained on and held out, as indices into ``config.data.inputs``; None where nobody
+        knows.
     attrs : mapping, optional
         What else is known, plain values by name; ``source`` names what was read.
     """
@@ -55,37 +58,36 @@ class Imported:
     test: NDArray[np.int64] | None = None
     attrs: Mapping[str, Any] = field(default_factory=dict)
 
-    def layers(self, step: int) -> torch.Tensor:
-        """Weights of a checkpoint as `grokode.nets.mlp` has them, (layer, 1, p, neuron)."""
-        named = self.parameters[step].values()
-        return torch.tensor(np.stack([w.T for w in named])[:, None], dtype=torch.float64)
+    def examples(self, chosen: NDArray[np.int64]) -> Examples:
+        """Examples with their answers, by their indices."""
+        config = self.config
+        return Examples.of(config.data, [config.seed], [chosen], symmetric=config.symmetric)
 
-    def examples(self, pairs: NDArray[np.int64]) -> Examples:
-        """Pairs with the answers of the task."""
-        table = [tasks.table(self.config.task, self.config.p)]
-        return Examples.of([pairs], table, symmetric=self.config.symmetric)
+    def outputs(self, step: int, examples: Examples) -> Tensor:
+        """Outputs (1, example, class) of a checkpoint, in float64."""
+        named = {
+            name: torch.tensor(values[None], dtype=torch.float64)
+            for name, values in self.parameters[step].items()
+        }
+        return self.config.network.outputs(named, examples.inputs)
 
     def measured(self, step: int) -> dict[str, float]:
-        """Metrics of a checkpoint, computed from its weights; of them all but its norm needs pairs.
-
-        Returns
-        -------
-        dict
-            In the order of `grokode.nets.runs.METRICS`.
-        """
-        layers = self.layers(step)
-        norm = {"weight_norm": float(layers.norm())}
+        """Metrics of a checkpoint, from its parameters; all but their norm need the examples."""
         if self.train is None or self.test is None:
-            return norm
-        sets = [self.examples(pairs) for pairs in (self.train, self.test)]
-        losses, accuracies = zip(
-            *(evaluate(layers, examples, self.config.activation) for examples in sets), strict=True
+            squares = (
+                float(np.square(w, dtype=float).sum()) for w in self.parameters[step].values()
+            )
+            return {"weight_norm": math.sqrt(sum(squares))}
+        parts = [self.examples(chosen) for chosen in (self.train, self.test)]
+        ensemble = Ensemble(
+            self.config.replace(dtype="float64"),
+            [self.config.seed],
+            {name: values[None] for name, values in self.parameters[step].items()},
+            parts[0],
+            "cpu",
         )
-        gradient = Gradient(sets[0], self.config.activation, layers)
-        gradient()
-        names = ("train_loss", "test_loss", "train_accuracy", "test_accuracy")
-        numbers = dict(zip(names, map(float, (*losses, *accuracies)), strict=True))
-        return numbers | {"gradient_norm": float(gradient.value.norm())} | norm
+        ensemble.loss(0)
+        return dict(zip(METRICS, ensemble.measure(*parts)[0].tolist(), strict=True))
 
 
 @dataclass(frozen=True)
@@ -135,15 +137,15 @@ def check_losses(imported: Imported) -> None:
         If they disagree, naming both.
     """
     steps = sorted(imported.parameters)
-    for name, pairs in (("train_loss", imported.train), ("test_loss", imported.test)):
+    for name, chosen in (("train_loss", imported.train), ("test_loss", imported.test)):
         curve = {
             step: row[name]
             for step, row in sorted(imported.metrics.items())
             if np.isfinite(row.get(name, np.nan))
         }
-        if pairs is None or not len(pairs) or not curve:
+        if chosen is None or not len(chosen) or not curve:
             continue
-        examples = imported.examples(pairs)
+        examples = imported.examples(chosen)
         exact = [step for step in steps if step in curve]
         for step in sorted({steps[0], steps[-1], *exact[:1], *exact[-1:]}):
             _check_loss(imported, name, step, examples, curve)
@@ -159,16 +161,15 @@ def _check_loss(
     at = int(before[-1]) if len(before) else step
     if at not in curve or (at < step and (not len(between) or step - at > np.diff(recorded).max())):
         return  # nothing recorded is near enough
-    layers = imported.layers(step)
-    loss = float(evaluate(layers, examples, config.activation)[0])
-    largest = float(outputs(layers, examples, config.activation).abs().max())
+    values = imported.outputs(step, examples)
+    loss = float(config.data.evaluate(values, examples)[0])
+    largest = float(values.abs().max())
     allowed = _ROUNDINGS * np.finfo(np.float32).eps * (1 + largest)
     if at < step:
         allowed += _UPDATES * between.max()
     if not abs(loss - curve[at]) <= allowed:
         raise ValueError(
-            f"{imported.attrs.get('source')}: its weights of step {step}, read as {config.neurons} "
-            f"{config.activation} neurons on {config.task} mod {config.p}, have {name} {loss:.5g}, "
-            f"but {curve[at]:.5g} is stored for step {at}; give the activation it was trained "
-            "with, or fetch the files again"
+            f"{imported.attrs.get('source')}: its weights of step {step} have {name} {loss:.5g}, "
+            f"but {curve[at]:.5g} is stored for step {at}; they were read as {config.network} on "
+            f"{config.data}: give the activation they were trained with, or fetch them again"
         )

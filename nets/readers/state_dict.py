@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.nets import mlp, tasks
-from grokode.nets.config import TrainingConfig
+from grokode.nets import tasks
+from grokode.nets.networks.two_layer_model import logits
 from grokode.nets.readers.files import ENDINGS, check_backed, matrix, read_tensors, stripped
 from grokode.nets.readers.record import LARGEST_P, Imported, Reader
-from grokode.nets.runs import EXPORTS
+from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["READER", "read", "write"]
 
@@ -59,13 +59,13 @@ def read(
     ----------
     source : Path
     activation : str
-        One of `grokode.nets.activations.ACTIVATIONS`; no file says it.
+        One of `grokode.nets.networks.activations.ACTIVATIONS`; no file says it.
     input_weights, output_weights : str, optional
         Names of the two matrices, where shapes and weights do not tell them apart.
     p : int, optional
         Modulus, where both sides of the matrices could be it.
     task : str
-        One of `grokode.nets.tasks.TASKS`.
+        One of `grokode.nets.tasks.OPERATIONS`.
     train_pairs : integers (n, 2) or "all", optional
         Pairs that it was trained on; the others are its test pairs. Unknown if not given.
     settings : mapping, optional
@@ -111,9 +111,7 @@ def read(
             "initial": "published",
             "dtype": str(last["xi"].dtype),
             "steps": max(last_step, 1),
-            "train_fraction": 1.0
-            if train is None
-            else len(np.unique(train, axis=0)) / reading.p**2,
+            "train_fraction": 1.0 if train is None else len(np.unique(train)) / reading.p**2,
         }
     )
     assumed = [
@@ -134,7 +132,8 @@ def _split(
         if train_pairs != "all":
             raise ValueError(f"train_pairs must be integers (n, 2) or 'all', got {train_pairs!r}")
         train_pairs = tasks.all_pairs(p)
-    return tasks.complement(train_pairs, p)
+    train, test = (pairs @ (p, 1) for pairs in tasks.complement(train_pairs, p))
+    return train, test
 
 
 @dataclass(frozen=True)
@@ -313,7 +312,7 @@ def _accuracy(reading: _Reading, layers: Matrices, activation: str, task: str) -
     answers = tasks.table(task, reading.p)
     right = 0
     for part in np.array_split(pairs, len(pairs) // 1000 + 1):
-        values = mlp.logits(
+        values = logits(
             layers["theta"], layers["xi"], activation, part, theta_y=layers.get("theta_y")
         )
         right += int((values.argmax(-1) == answers[tuple(part.T)]).sum())
@@ -327,7 +326,6 @@ def write(
     np.savez(out, allow_pickle=False, step=step, **layers)
 
 
-EXPORTS[".npz"] = write
 READER = Reader(
     f"two matrices without biases in a file ({', '.join(ENDINGS)}), or a directory of such files "
     "with their steps in their names",

@@ -43,11 +43,10 @@ def write_run(imported: Imported, out: str | Path) -> Run:
     metrics = dict(imported.metrics)
     metrics |= {step: imported.measured(step) for step in steps if step not in metrics}
     rows = [(step, _row(metrics[step])) for step in sorted(metrics)]
-    known = imported.train is not None
-    nothing = np.empty((0, 2), dtype=np.int64)
     seeds = [imported.config.seed]
     attrs = {"seconds": 0.0, "intervention": ""} | dict(imported.attrs)
-    attrs |= {} if known else {"split": "unknown"}
+    attrs |= {} if imported.train is not None else {"split": "unknown"}
+    data = {"train": _of_one(imported.train), "test": _of_one(imported.test)}
 
     out.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -60,11 +59,11 @@ def write_run(imported: Imported, out: str | Path) -> Run:
         # Another import may have finished it since.
         check_free(out)
         try:
-            train, test = imported.train if known else nothing, imported.test if known else nothing
-            writer.create(imported.config, seeds, _of_one(train), _of_one(test), attrs)
+            layout = imported.config.network.layout(imported.config.data)
+            writer.create(imported.config, seeds, layout, data, attrs)
             for step in steps:
-                layers = np.stack(list(imported.parameters[step].values()))
-                writer.checkpoint(step, seeds, layers[None])
+                named = imported.parameters[step]
+                writer.checkpoint(step, seeds, {name: w[None] for name, w in named.items()})
             writer.log(seeds, rows)
             writer.publish(seeds, {}, 0.0)
         except BaseException:
@@ -84,8 +83,9 @@ def _is_ours(out: Path) -> bool:
     return not out.is_symlink() and never_published(out)
 
 
-def _of_one(pairs: Any) -> NDArray[np.int64]:
-    return np.asarray(pairs, dtype=np.int64)[None]
+def _of_one(chosen: NDArray[np.int64] | None) -> NDArray[np.int64]:
+    """Examples of the only seed; none where nobody knows which."""
+    return np.asarray([] if chosen is None else chosen, dtype=np.int64)[None]
 
 
 def _row(numbers: Any) -> NDArray[np.float64]:

@@ -207,9 +207,7 @@ def test_exported_checkpoints_are_imported_again(source, tmp_path):
 
 
 def test_weights_of_another_activation_are_refused_naming_both_losses(source, tmp_path):
-    with pytest.raises(
-        ValueError, match=r"read as 6 relu neurons .* have train_loss 2\.\d+, but 5\.77"
-    ):
+    with pytest.raises(ValueError, match=r"have train_loss 2\.\d+, but 5\.77.*'relu'"):
         nets.import_published(source, tmp_path / "run", activation="relu")
     assert not (tmp_path / "run").exists()
 
@@ -218,7 +216,7 @@ def test_weights_of_another_activation_are_refused_naming_both_losses(source, tm
 def test_weights_of_another_training_are_refused(source, tmp_path, file):
     change(source / file, put("mlp.W_in", np.ones((6, 5))))
     step = {"0.pth": 1, "final.pth": 11}[file]
-    with pytest.raises(ValueError, match=f"its weights of step {step}, .* have train_loss"):
+    with pytest.raises(ValueError, match=f"its weights of step {step} have train_loss"):
         nets.import_published(source, tmp_path / "run")
 
 
