@@ -14,7 +14,7 @@ from grokode.commands.options import (
     draw,
     open_one_seed,
 )
-from grokode.console import counting_progress, note, print_json, print_table
+from grokode.console import counting_progress, note, print_json, print_line, print_table
 
 __all__ = [
     "grokking",
@@ -167,7 +167,7 @@ def report(
     if json:
         print_json({"report": str(page), "runs": [str(run.path) for run in chosen]})
     else:
-        typer.echo(f"wrote {page}")
+        print_line(f"wrote {page}")
 
 
 def logits(
