@@ -60,7 +60,7 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         stream_winners(7, 2000, 0.1, 3, path, chunk=512)
     monkeypatch.setattr(streaming, "blowup_time", exact.blowup_time)
-    left = xr.open_zarr(path, consolidated=False, chunks=None).winner
+    left = xr.open_zarr(path / "winners.zarr", consolidated=False, chunks=None).winner
     assert int((left == 0).sum()) == 2000 - 2 * 512
     # With another chunk: the store keeps its own.
     xr.testing.assert_identical(
@@ -75,13 +75,13 @@ def test_a_killed_process_is_resumed(tmp_path):
         f"stream_winners(23, 1_000_000, 0.1, 1, {str(path)!r}, chunk=256)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
-    while process.poll() is None and len(list(path.glob("winner/c/*"))) < 20:
+    while process.poll() is None and len(list(path.glob("winners.zarr/winner/c/*"))) < 20:
         time.sleep(0.01)
     assert process.poll() is None, "the stream ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     # What was written is whole: it is that of a stream of its first neurons alone.
-    left = xr.open_zarr(path, consolidated=False, chunks=None).load()
+    left = xr.open_zarr(path / "winners.zarr", consolidated=False, chunks=None).load()
     done = int((left.winner > 0).sum())
     assert done >= 20 * 256
     short = stream_winners(23, done, 0.1, 1, tmp_path / "short.zarr").load()
