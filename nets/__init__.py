@@ -1,5 +1,9 @@
 """What real networks do: tasks, matched initialisations, training, runs on disk (torch)."""
 
+import os
+
+import torch
+
 from grokode.nets.config import TrainingConfig, parse_setting
 from grokode.nets.ensemble import Weights
 from grokode.nets.initial import equal_magnitude, gaussian, single_frequency
@@ -32,3 +36,8 @@ __all__ = [
     "split_pairs",
     "train",
 ]
+
+if hasattr(os, "register_at_fork"):
+    # A process forked from one whose OpenMP threads run would wait for threads that it lacks.
+    # One thread needs none; torch's own data loaders do the same.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

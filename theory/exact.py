@@ -9,10 +9,11 @@ and is a Weierstrass function of time, v(t) = wp(2 p (T - t); g2, g3) - C1/3 wit
 g3 = C1^3/27 + C2^2. T is Carlson's R_F; the phases are Carlson's R_J. Every ticket blows up in
 finite time, except where it runs into a fixed point (see `blowup_time`).
 
-Results are accurate to about 1e-12 relative, however close D is to 0, pi/2 or pi, for alpha0 and
-beta0 within a factor 1e100 of one another; where (alpha0/beta0)^2 underflows they are NaN. Times
-are gradient-flow times of the *summed* loss: SGD with learning rate eta on the mean loss over n
-pairs advances them by eta / n a step.
+Results are accurate to about 1e-12 relative, however close D is to 0, pi/2 or pi, and however large
+or small alpha0 and beta0 are, alone or beside one another. Below alpha0/beta0 = 2^-266, where
+(alpha0/beta0)^2 would underflow, B stands still to rounding and A moves linearly at the rates
++-2 p beta0 until the closed form can take over. Times are gradient-flow times of the *summed* loss:
+SGD with learning rate eta on the mean loss over n pairs advances them by eta / n a step.
 
 Source: derived from the flow of arXiv:2602.16849, section 4; B. C. Carlson, Numerical Algorithms
 10 (1995) 13, for R_F and R_J.
