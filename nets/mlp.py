@@ -19,6 +19,7 @@ from torch import Tensor
 
 from grokode.nets import tasks
 from grokode.nets.activations import ACTIVATIONS, check_activation
+from grokode.theory import fourier
 
 __all__ = ["Examples", "Gradient", "Loss", "evaluate", "logits", "outputs"]
 
@@ -56,6 +57,7 @@ def logits(
     [[0.0, 4.0, 0.0]]
     """
     sigma = ACTIVATIONS[check_activation(activation)].value
+    theta, xi = fourier.check_weights(theta, xi)
     of_x, of_y, out = (
         torch.tensor(np.asarray(layer, dtype=np.float64))
         for layer in (theta, theta if theta_y is None else theta_y, xi)

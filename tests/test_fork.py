@@ -54,9 +54,7 @@ if call is not train:
 """
 
 
-@pytest.mark.parametrize(
-    "call", ["blowup", "evolve", "magnitude", "simulate", "neurons", "train"]
-)
+@pytest.mark.parametrize("call", ["blowup", "evolve", "magnitude", "simulate", "neurons", "train"])
 def test_a_forked_pool_and_threads_get_the_same_numbers(call):
     # Threads on purpose: with one alone nothing can go wrong.
     threads = {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
