@@ -111,13 +111,15 @@ class Waves:
     def of(cls, rule: TrainingRule, *, by_difference: bool = False) -> "Waves":
         """The waves of a rule's training pairs.
 
-        Where only x - y matters, as for the clocks on all pairs, a pair of each difference will do.
+        Logits of clocks depend on x - y and x + y - j alone, so that a pair of each difference,
+        with the share of all those of its difference, stands for them.
         """
+        pairs, counts = rule.unordered_pairs()
         if by_difference:
-            gaps = np.arange((rule.p + 1) // 2)
-            pairs, counts = np.stack([0 * gaps, gaps], -1), np.where(gaps, 2, 1)
-        else:
-            pairs, counts = rule.unordered_pairs()
+            gaps = pairs[:, 1] - pairs[:, 0]
+            gaps = np.minimum(gaps, rule.p - gaps)
+            counts = np.bincount(gaps, counts, (rule.p + 1) // 2)
+            pairs = np.stack([np.zeros(len(counts), int), np.arange(len(counts))], -1)
         w = 2j * np.pi / rule.p * np.arange(1, (rule.p + 1) // 2)
         s = np.exp(w * pairs[:, :1]) + np.exp(w * pairs[:, 1:])
         squares = s**2
@@ -165,44 +167,41 @@ _BLOCK = 64  # neurons a thread takes at once
 
 
 @parallel
-def _moments(state: Array, moments: Array) -> None:
-    """The three moments, real and imaginary part, of each block of neurons: (block, 6, frequency).
+def _step(
+    state: Array, forces: Array, rate: float, keep: float, moved: Array, moments: Array
+) -> None:
+    """One Euler step into moved, and what it leaves of the moments in each block of neurons.
 
-    The state (4, neuron, frequency) holds real and imaginary part of A, then of B.
+    States (4, neuron, frequency) hold real and imaginary part of A, then of B; forces (6,
+    frequency) and moments (block, 6, frequency) those of F0, F+, F- and of mu0, mu+, mu-.
     """
     for block in nb.prange(len(moments)):
-        sums = moments[block]
-        sums[:] = 0.0
+        sums = np.zeros(moments.shape[1:])
         for m in range(block * _BLOCK, min((block + 1) * _BLOCK, state.shape[1])):
             for k in range(state.shape[2]):
                 a, b, c, d = state[0, m, k], state[1, m, k], state[2, m, k], state[3, m, k]
+                r0, i0, r1, i1 = forces[0, k], forces[1, k], forces[2, k], forces[3, k]
+                r2, i2 = forces[4, k], forces[5, k]
                 size, re, im = a * a + b * b, a * a - b * b, 2 * a * b
-                sums[0, k] += size * c
-                sums[1, k] += size * d
-                sums[2, k] += re * c - im * d
-                sums[3, k] += re * d + im * c
-                sums[4, k] += re * c + im * d
-                sums[5, k] += im * c - re * d
-
-
-@parallel
-def _advance(state: Array, forces: Array, rate: float, keep: float, moved: Array) -> None:
-    """One Euler step into moved; forces (6, frequency) are parts of F0, F+ and F-."""
-    for m in nb.prange(state.shape[1]):
-        for k in range(state.shape[2]):
-            a, b, c, d = state[0, m, k], state[1, m, k], state[2, m, k], state[3, m, k]
-            r0, i0, r1, i1 = forces[0, k], forces[1, k], forces[2, k], forces[3, k]
-            r2, i2 = forces[4, k], forces[5, k]
-            size, re, im = a * a + b * b, a * a - b * b, 2 * a * b
-            pull = r0 * c - i0 * d
-            # F+ B + F- conj(B)
-            u = r1 * c - i1 * d + r2 * c + i2 * d
-            v = r1 * d + i1 * c + i2 * c - r2 * d
-            # A 2 Re(F0 B) + 2 conj(A) conj(u + iv);  F- A^2 + conj(F0) |A|^2 + conj(F+ A^2)
-            moved[0, m, k] = keep * a + rate * 2 * (a * pull + a * u - b * v)
-            moved[1, m, k] = keep * b + rate * 2 * (b * pull - a * v - b * u)
-            moved[2, m, k] = keep * c + rate * (r2 * re - i2 * im + r0 * size + r1 * re - i1 * im)
-            moved[3, m, k] = keep * d + rate * (r2 * im + i2 * re - i0 * size - r1 * im - i1 * re)
+                # A 2 Re(F0 B) + 2 conj(A) conj(F+ B + F- conj(B)), with u + iv in the brackets
+                pull = r0 * c - i0 * d
+                u = r1 * c - i1 * d + r2 * c + i2 * d
+                v = r1 * d + i1 * c + i2 * c - r2 * d
+                # F- A^2 + conj(F0) |A|^2 + conj(F+ A^2)
+                x = r2 * re - i2 * im + r0 * size + r1 * re - i1 * im
+                y = r2 * im + i2 * re - i0 * size - r1 * im - i1 * re
+                A0 = keep * a + rate * 2 * (a * pull + a * u - b * v)
+                A1 = keep * b + rate * 2 * (b * pull - a * v - b * u)
+                B0, B1 = keep * c + rate * x, keep * d + rate * y
+                moved[0, m, k], moved[1, m, k], moved[2, m, k], moved[3, m, k] = A0, A1, B0, B1
+                size, re, im = A0 * A0 + A1 * A1, A0 * A0 - A1 * A1, 2 * A0 * A1
+                sums[0, k] += size * B0
+                sums[1, k] += size * B1
+                sums[2, k] += re * B0 - im * B1
+                sums[3, k] += re * B1 + im * B0
+                sums[4, k] += re * B0 + im * B1
+                sums[5, k] += im * B0 - re * B1
+        moments[block] = sums
 
 
 def _follow(
@@ -210,15 +209,15 @@ def _follow(
 ) -> xr.Dataset:
     rule.require(activation="quadratic", optimizer="sgd", momentum=0.0)
     initial, asked = rule.check_network(initial), rule.check_steps(steps)
-    waves = Waves.of(rule, by_difference=clocks and rule.trains_on_all)
+    waves = Waves.of(rule, by_difference=clocks)
     A, B = initial.theta_hat.values, initial.xi_hat.values
     state = np.stack([A.real, A.imag, B.real, B.imag])
     moved = np.empty_like(state)
     moments = np.empty((-(-len(A) // _BLOCK), 6, A.shape[1]))
 
-    def feel(state: Array) -> tuple[float, Array]:
-        """Loss, and the parts of the forces (6, frequency)."""
-        _moments(state, moments)
+    def advance(forces: Array, rate: float) -> tuple[float, Array]:
+        """Step into ``moved``; loss and parts of the forces (6, frequency) there."""
+        _step(state, forces, 2 / rule.p * rate, 1 - rate * rule.weight_decay, moved, moments)
         sums = moments.sum(0)
         mu = sums[::2] + 1j * sums[1::2]
         if clocks:
@@ -231,13 +230,12 @@ def _follow(
     path = np.empty((2, asked.size, *A.shape), dtype=complex)
     losses = np.empty(asked.size)
     step, stopped = 0, -1
-    loss, forces = feel(state)
+    loss, forces = advance(np.zeros(moments.shape[1:]), 0.0)
     for index, until in enumerate(asked):
         while step < until and stopped < 0:
             rate = rule.learning_rate * float(rule.risen(step))
-            _advance(state, forces, 2 / rule.p * rate, 1 - rate * rule.weight_decay, moved)
             with np.errstate(over="ignore", invalid="ignore"):
-                following = feel(moved)
+                following = advance(forces, rate)
             # NaN, too, anywhere in the state makes the loss NaN.
             if not np.isfinite(following[0]):
                 stopped = step

@@ -106,13 +106,6 @@ class TrainingRule:
         return self.p**2 if self.train_pairs is None else len(self.train_pairs)
 
     @property
-    def trains_on_all(self) -> bool:
-        """Whether every pair is trained on, each as often."""
-        (x, y), counts = self.unordered_pairs()[0].T, self.unordered_pairs()[1]
-        complete = 2 * len(x) == self.p * (self.p + 1)
-        return complete and np.array_equal(counts, np.where(x == y, 1, 2))
-
-    @property
     def time_per_step(self) -> float:
         """Gradient-flow time of the summed loss that one SGD step advances: lr / pairs.
 
