@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from grokode.theory._checks import any_array, real_array
 
@@ -106,7 +106,7 @@ def check_weights(theta: Any, xi: Any) -> tuple[Any, Any]:
     >>> theta.dims, xi.shape
     (('neuron', 'x'), (2, 5))
     """
-    layers = []
+    layers: list[Any] = []
     for name, values, last in (("theta", theta, "x"), ("xi", xi, "output")):
         numbers = real_array(name, values)
         if isinstance(values, xr.DataArray):
@@ -126,7 +126,7 @@ def check_weights(theta: Any, xi: Any) -> tuple[Any, Any]:
     return theta, xi
 
 
-def check_tickets(name: str, values: ArrayLike | xr.DataArray, p: int) -> None:
+def check_tickets(name: str, values: Any, p: int) -> None:
     """Raise unless these are finite numbers that may be tickets of modulus p.
 
     Raises

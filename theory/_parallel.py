@@ -12,6 +12,7 @@ from types import FunctionType
 from typing import Any, TypeVar
 
 import numba as nb
+from numba.np.ufunc.parallel import threading_layer
 
 __all__ = ["parallel", "renamed"]
 
@@ -65,7 +66,7 @@ def renamed(function: Callable[..., Any], key: str, **bound: Any) -> Callable[..
 def _after_fork() -> None:
     global _alone
     try:
-        nb.threading_layer()
+        threading_layer()
     except ValueError:
         return  # no thread has been started yet, so the child may start its own
     _alone = True

@@ -222,10 +222,10 @@ def _follow(
         mu = sums[::2] + 1j * sums[1::2]
         if clocks:
             mu = np.stack([0 * mu[0], 0 * mu[0], mu[2].real])
-        loss, *forces = waves.forces(waves.logits(*mu))
+        loss, *felt = waves.forces(waves.logits(*mu))
         if clocks:
-            forces = [0 * forces[0], 0 * forces[0], forces[2].real]
-        return loss, np.stack([part for F in forces for part in (F.real, F.imag)])
+            felt = [0 * felt[0], 0 * felt[1], felt[2].real]
+        return loss, np.stack([part for F in felt for part in (F.real, F.imag)])
 
     path = np.empty((2, asked.size, *A.shape), dtype=complex)
     losses = np.empty(asked.size)
