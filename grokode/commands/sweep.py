@@ -43,9 +43,7 @@ def sweep(
         Path | None,
         typer.Option(help="Write the numbers of all points and seeds here (.nc, .csv)."),
     ] = None,
-    show: Annotated[
-        str, typer.Option(help="Number that the figure shows.")
-    ] = "test_accuracy",
+    show: Annotated[str, typer.Option(help="Number that the figure shows.")] = "test_accuracy",
     figure: Figure = None,
     yes: Annotated[bool, typer.Option("--yes", help="Train more than 10,000 points.")] = False,
     json: Json = False,
@@ -95,9 +93,7 @@ def _tell(ended: "Progress", out: Path, json: bool) -> None:
         return
     print_numbers(f"{out}", summary | {"failed": len(ended.failed)})
     if ended.failed:
-        print_table(
-            [["point", "why it failed"], *([f"{f.point}", f.reason] for f in ended.failed)]
-        )
+        print_table([["point", "why it failed"], *([f"{f.point}", f.reason] for f in ended.failed)])
 
 
 @contextmanager
