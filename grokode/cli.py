@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, theory, train
+from grokode.commands import analyse, demo, theory, train
 from grokode.console import one_line_errors
 
 __all__ = ["app", "main"]
@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 for _command in (
-    train.demo,
+    demo.demo,
     train.train,
     train.import_,
     train.info,

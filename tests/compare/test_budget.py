@@ -6,10 +6,10 @@ import pytest
 import sympy
 
 from grokode import nets
-from grokode.compare.budget import PARTS, budget_over_steps, logit_budget
-from grokode.compare.figures.budget import PART_COLORS, budget_bars, budget_history
-from grokode.compare.kernels import all_logits, kernels
-from grokode.compare.logit_tables import budget_json, budget_table
+from grokode.compare.common.kernels import all_logits, kernels
+from grokode.compare.logits.budget import PARTS, budget_over_steps, logit_budget
+from grokode.compare.logits.budget_figures import PART_COLORS, budget_bars, budget_history
+from grokode.compare.logits.tables import budget_json, budget_table
 from grokode.theory import fourier
 
 # Sums of some hundred products of numbers near 1, relative to the largest logit.

@@ -18,8 +18,8 @@ def test_winners_agree_with_a_count_by_hand(small_run):
     least = 1 + np.abs(np.angle(initial.theta_hat.values**2 * initial.xi_hat.values.conj())).argmin(
         -1
     )
-    np.testing.assert_array_equal(found.predicted.sel(rule="misalignment"), least)
-    assert float(found.accuracy.sel(rule="misalignment")) == (by_hand == least).mean()
+    np.testing.assert_array_equal(found.predicted.sel(predictor="misalignment"), least)
+    assert float(found.accuracy.sel(predictor="misalignment")) == (by_hand == least).mean()
     assert found.attrs["chance"] == 1 / 3
 
 

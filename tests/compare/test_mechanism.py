@@ -8,17 +8,16 @@ import pytest
 from scipy import stats
 
 from grokode import nets
-from grokode.compare.cosines import basis_coefficients, cosine_fits, sparsity
-from grokode.compare.figures import mechanism as figures
-from grokode.compare.figures import phases as phase_figures
-from grokode.compare.mechanism import (
+from grokode.compare.mechanism import figures, phase_figures
+from grokode.compare.mechanism.cosines import basis_coefficients, cosine_fits, sparsity
+from grokode.compare.mechanism.measures import (
     PUBLISHED_SWAP,
     activation_swap,
     mechanism,
     mechanism_history,
 )
-from grokode.compare.mechanism_tables import measures, mechanism_json, mechanism_table
-from grokode.compare.phases import winning_waves
+from grokode.compare.mechanism.phases import winning_waves
+from grokode.compare.mechanism.tables import measures, mechanism_json, mechanism_table
 from grokode.nets.activations import ACTIVATIONS
 from grokode.theory import fourier
 from tests.compare.made import ROUNDING, K, P, diversified, gaussian, run_of, single_waves
@@ -205,8 +204,8 @@ def test_table_and_json_have_every_measure(small_run):
     assert [row[1] for row in rows[1:]] == [m.text for m in measures(found)]
     plain = json.loads(json.dumps(mechanism_json(found), allow_nan=False))
     assert list(plain["measures"]) == names
-    assert plain["measures"]["mean_abs_sin"]["value"] == found.parts["doubling"].mean_abs_sin.item()
-    assert plain["frequencies"]["neurons"] == found.parts["balance"].neurons.values.tolist()
+    assert plain["measures"]["mean_abs_sin"]["value"] == found["doubling"].mean_abs_sin.item()
+    assert plain["frequencies"]["neurons"] == found["balance"].neurons.values.tolist()
     assert len(plain["history"]["initial_share_xi"]) == small_run.weights.sizes["step"]
     assert sum(plain["frequencies"]["neurons"]) + plain["dead_neurons"] == plain["neurons"]
 
@@ -216,7 +215,7 @@ def test_any_checkpoint_can_be_asked_for(small_run):
     assert first.step == 0
     at = small_run.weights.sel(step=0)
     swap = activation_swap(at.theta, at.xi)
-    assert first.parts["swap"].accuracy.equals(swap.accuracy)
+    assert first["swap"].accuracy.equals(swap.accuracy)
     with pytest.raises(ValueError, match="step 1 has no checkpoint"):
         mechanism(small_run, step=1)
 
@@ -298,9 +297,9 @@ def test_runs_it_is_not_about():
 
 def draw_all(found, render=True):
     """Every figure of a mechanism, by name, drawn and with axis labels or a reason."""
-    draws = {"preservation": lambda ax: figures.preservation_curves(found.history, ax)}
+    draws = {"preservation": lambda ax: figures.preservation_curves(found["history"], ax)}
     parts = found.parts
-    if not found.reason:
+    if not found["about"].attrs["reason"]:
         draws |= {
             "weights": lambda ax: figures.weights_with_cosine(parts["fits"], 0, "theta", ax),
             "heatmap": lambda ax: figures.basis_heatmap(parts["coefficients"], "xi", ax),

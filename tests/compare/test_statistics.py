@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from grokode import nets
-from grokode.compare.alignment import scores
-from grokode.compare.figures.alignment import (
+from grokode.compare.alignment.figures import (
     lead_lag_profile,
     score_against_accuracy,
     score_curves,
 )
-from grokode.compare.observe import checkpoint_accuracy
-from grokode.compare.statistics import (
+from grokode.compare.alignment.scores import scores
+from grokode.compare.alignment.statistics import (
     BASELINES,
     FEWEST,
     block_permutation,
@@ -28,6 +27,7 @@ from grokode.compare.statistics import (
     score_statistics,
     statistics_table,
 )
+from grokode.compare.common.observe import checkpoint_accuracy
 
 
 def run_of(steps, test, train=None, logged=None):
