@@ -263,7 +263,7 @@ def test_relu_ideal_network_leaves_signal_and_harmonics():
 def test_blocks_of_pairs_are_the_same_logits(monkeypatch):
     theta, xi = np.random.default_rng(4).normal(size=(2, 6, 9))
     whole = all_logits(theta, xi, "gelu")
-    monkeypatch.setattr("grokode.compare.kernels._BLOCK", 50)
+    monkeypatch.setattr("grokode.compare.common.kernels._BLOCK", 50)
     # Another order of summation inside the matrix product: rounding.
     np.testing.assert_allclose(all_logits(theta, xi, "gelu"), whole, atol=1e-13)
     np.testing.assert_allclose(

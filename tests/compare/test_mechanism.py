@@ -212,7 +212,7 @@ def test_table_and_json_have_every_measure(small_run):
 
 def test_any_checkpoint_can_be_asked_for(small_run):
     first = mechanism(small_run, step=0)
-    assert first.step == 0
+    assert first["about"].attrs["step"] == 0
     at = small_run.weights.sel(step=0)
     swap = activation_swap(at.theta, at.xi)
     assert first["swap"].accuracy.equals(swap.accuracy)
@@ -255,8 +255,9 @@ def test_what_cannot_be_had_is_a_reason_not_a_crash(name):
 
 def test_reasons_say_what_is_missing():
     runs = broken_runs()
-    assert mechanism(runs["NaN last"]).reason == "weights at step 10 are not all finite"
-    between = mechanism(runs["NaN between"]).history
+    about = mechanism(runs["NaN last"])["about"].attrs
+    assert about["reason"] == "weights at step 10 are not all finite"
+    between = mechanism(runs["NaN between"])["history"]
     assert between.reason.values.tolist() == ["", "weights are not all finite", ""]
     assert np.isnan(between.same_leader[1])
     assert (between.initial_share[2] > 1 - 1e-10).all()
@@ -279,7 +280,7 @@ def test_dead_neurons_are_left_out():
     )
     assert waves.attrs["dead"] == 3
     assert waves.neuron.values.tolist() == list(range(3, 66))
-    fits = mechanism(broken_runs()["dead neurons"]).parts["fits"]
+    fits = mechanism(broken_runs()["dead neurons"])["fits"]
     assert fits.frequency.values[:3].tolist() == [0, 0, 0]
     assert np.isnan(fits.r2.values[:, :3]).all()
 
@@ -298,7 +299,7 @@ def test_runs_it_is_not_about():
 def draw_all(found, render=True):
     """Every figure of a mechanism, by name, drawn and with axis labels or a reason."""
     draws = {"preservation": lambda ax: figures.preservation_curves(found["history"], ax)}
-    parts = found.parts
+    parts = found
     if not found["about"].attrs["reason"]:
         draws |= {
             "weights": lambda ax: figures.weights_with_cosine(parts["fits"], 0, "theta", ax),
@@ -329,7 +330,7 @@ def draw_all(found, render=True):
 def test_figures_show_the_numbers(small_run):
     found = mechanism(small_run)
     axes = draw_all(found)
-    parts = found.parts
+    parts = found
     heights = [bar.get_height() for bar in axes["balance"].patches]
     assert heights == parts["balance"].neurons.values.tolist()
     widths = [bar.get_width() for bar in axes["swap"].patches]

@@ -20,13 +20,13 @@ from grokode.compare.alignment.statistics import (
     BASELINES,
     FEWEST,
     block_permutation,
-    grokking_step,
     lead_lag,
     pooled,
     regression,
     score_statistics,
     statistics_table,
 )
+from grokode.compare.common.events import boundary
 from grokode.compare.common.observe import checkpoint_accuracy
 
 
@@ -155,9 +155,9 @@ def test_longer_blocks_see_through_shared_drift():
 def test_grokking_is_sustained():
     steps = np.arange(6) * 100
     spike = np.array([0.1, 0.99, 0.2, 0.96, 0.97, 0.98])
-    assert grokking_step(spike, steps) == 300
-    assert grokking_step(spike[:5], steps[:5]).startswith("not found: test accuracy never stayed")
-    assert grokking_step(spike, steps, threshold=0.975).startswith("not found")
+    assert boundary(steps, spike, 0.95, 3, "test accuracy").step == 300
+    assert "not held for 3" in boundary(steps[:5], spike[:5], 0.95, 3, "test accuracy").reason
+    assert boundary(steps, spike, 0.99, 3, "test accuracy").step is None
 
 
 def test_pooling_is_fishers():
@@ -192,9 +192,7 @@ def test_reasons_stand_in_place_of_numbers(tmp_path):
     assert constant["pearson"]["ell_neuron"] == "test accuracy is constant"
     assert constant["regression"] == "test accuracy is constant"
     json.dumps(constant, allow_nan=False)
-    assert (
-        grokking_step(np.array([np.nan]), np.array([0])) == "not found: there is no test accuracy"
-    )
+    assert constant["t_grok"].startswith("not found: test accuracy never reached 0.95")
 
 
 STEPS = 100 * np.arange(60)
