@@ -12,6 +12,8 @@ import xarray as xr
 
 from grokode.compare.common.cells import Rows
 from grokode.compare.common.claims import Verdict
+from grokode.compare.common.missing import NotMeasured
+from grokode.compare.common.observe import check_addition, one_network
 from grokode.compare.common.sheets import Sheet
 from grokode.nets.runs import Run
 
@@ -79,15 +81,7 @@ class Question:
 
 def two_layers(run: Run) -> str | None:
     """Why a run is no two-layer network with one set of input weights, or None if it is one."""
-    kind = _kind(run)
-    if kind != "two_layer":
-        return f"it is about two-layer networks; {run.path} is a network of kind {kind}"
-    if run.config.separate_inputs:
-        return (
-            f"run {run.path} has separate input weights for y, which is not measured here: train "
-            "with separate_inputs=False"
-        )
-    return None
+    return _refusal(one_network, run)
 
 
 def two_layers_of_addition(run: Run) -> str | None:
@@ -95,16 +89,12 @@ def two_layers_of_addition(run: Run) -> str | None:
 
     Most questions need one.
     """
-    if _kind(run) != "two_layer":
-        return two_layers(run)
-    config = run.config
-    if config.task != "addition" or config.separate_inputs:
-        return (
-            f"theory is about addition with one set of input weights; {run.path} has task "
-            f"{config.task}, separate_inputs {config.separate_inputs}"
-        )
+    return _refusal(check_addition, run)
+
+
+def _refusal(check: Callable[[Run], object], run: Run) -> str | None:
+    try:
+        check(run)
+    except NotMeasured as refusal:
+        return str(refusal)
     return None
-
-
-def _kind(run: Run) -> str:
-    return str(getattr(getattr(run.config, "network", None), "kind", "two_layer"))

@@ -11,8 +11,9 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from grokode import nets
 from grokode.compare.common.checkpoints import over_checkpoints
-from grokode.nets import mlp, tasks
+from grokode.nets import tasks
 from grokode.nets.runs import Run
 
 __all__ = ["GENERALISED", "SUSTAINED", "Boundary", "boundary", "generalised", "memorised"]
@@ -155,5 +156,5 @@ def _accuracies(run: Run) -> xr.Dataset:
 def _accuracy(run: Run, now: Any, pairs: Any, answers: Any) -> float:
     if not len(pairs):
         return float("nan")
-    outputs = mlp.logits(now.theta, now.xi, run.config.activation, pairs)
+    outputs = nets.logits(now.theta, now.xi, run.config.activation, pairs)
     return float((outputs.argmax(-1) == answers[tuple(pairs.T)]).mean())

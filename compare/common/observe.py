@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 from grokode.compare.common.missing import NotMeasured
+from grokode.nets.networks import TwoLayer
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 from grokode.theory.rule import TrainingRule
@@ -25,6 +26,7 @@ def check_addition(run: Run) -> None:
     ------
     NotMeasured
     """
+    _check_two_layers(run)
     config = run.config
     if config.task != "addition" or config.separate_inputs:
         raise NotMeasured(
@@ -95,6 +97,7 @@ def one_network(run: Run) -> xr.Dataset:
         If the run holds several seeds.
     """
     _check_one_seed(run)
+    _check_two_layers(run)
     if run.config.separate_inputs:
         raise NotMeasured(
             f"run {run.path} has separate input weights for y, which is not measured here: train "
@@ -190,4 +193,12 @@ def _check_one_seed(run: Run) -> None:
         raise ValueError(
             f"run {run.path} holds several seeds, {list(run.seeds)}; choose one with "
             "run.select(seed)"
+        )
+
+
+def _check_two_layers(run: Run) -> None:
+    network = getattr(run.config, "network", None)
+    if network is not None and not isinstance(network, TwoLayer):
+        raise NotMeasured(
+            f"it is about two-layer networks; {run.path} is a {type(network).__name__}"
         )

@@ -15,8 +15,8 @@ import xarray as xr
 from grokode.compare.common.checkpoints import over_checkpoints
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import training_rule
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs import Run
+from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
 from grokode.theory.exact import blowup_time
 from grokode.theory.predictors import PREDICTORS, Predictor, get_predictor

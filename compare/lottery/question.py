@@ -18,7 +18,7 @@ from grokode.compare.lottery.trajectories import (
     trajectories,
 )
 from grokode.compare.lottery.winners import LADDER, winners, winners_json
-from grokode.compare.question import Datasets, Question, Table, two_layers_of_addition
+from grokode.compare.question import Datasets, Question, Table
 from grokode.nets.runs import Run
 
 __all__ = ["QUESTION", "measure"]
@@ -71,13 +71,11 @@ def measure(
 
 def needs(run: Run) -> str | None:
     """Two layers of addition, without an embedding."""
-    reason = two_layers_of_addition(run)
-    if reason is None:
-        try:
-            training_rule(run)
-        except NotMeasured as refusal:
-            return str(refusal)
-    return reason
+    try:
+        training_rule(run)
+    except NotMeasured as refusal:
+        return str(refusal)
+    return None
 
 
 def tables(measured: Datasets) -> list[Table]:

@@ -18,7 +18,7 @@ from grokode.compare.mechanism.measures import (
 )
 from grokode.compare.mechanism.phases import winning_waves
 from grokode.compare.mechanism.tables import measures, mechanism_json, mechanism_table
-from grokode.nets.activations import ACTIVATIONS
+from grokode.nets.networks.activations import ACTIVATIONS
 from grokode.theory import fourier
 from tests.compare.made import ROUNDING, K, P, diversified, gaussian, run_of, single_waves
 

@@ -61,11 +61,12 @@ def never_learned(folder):
     config = dataclasses.replace(CONFIG, learning_rate=1e-9, train_fraction=0.8, steps=40)
     run = nets.train(config, folder / "never")
     spoilt = run.weights.isel(step=-1).load()
-    layers = np.stack([spoilt.theta.values, spoilt.xi.values])
+    layers = {name: spoilt[name].values[None] for name in ("theta", "xi")}
+    nothing = {name: np.full_like(values, np.nan) for name, values in layers.items()}
     with RunWriter(run.path) as writer:
         writer.reopen(config)
-        for step, values in ((60, np.full_like(layers, np.nan)), (80, layers)):
-            writer.checkpoint(step, [0], values[None])
+        for step, values in ((60, nothing), (80, layers)):
+            writer.checkpoint(step, [0], values)
         writer.publish([0], {}, 1.0)
     return nets.open_run(run.path)
 

@@ -25,7 +25,7 @@ from grokode.compare.grokking.tables import (
     stages_table,
     theory_table,
 )
-from grokode.nets.activations import ACTIVATIONS
+from grokode.nets.networks.activations import ACTIVATIONS
 from grokode.nets.tasks import all_pairs, complement, split_pairs
 from grokode.theory import fourier
 
