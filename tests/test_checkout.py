@@ -14,7 +14,7 @@ PACKAGES = ("grokode", "theory", "nets", "compare", "benchmarks")
 CODE = """
 import grokode
 from grokode import compare, nets, theory
-import grokode.compare.figures, grokode.theory.identities, grokode.benchmarks
+import grokode.compare.lottery, grokode.theory.identities, grokode.benchmarks
 print(theory.__file__, nets.__file__, compare.__file__, sep="\\n")
 """
 

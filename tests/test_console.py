@@ -12,7 +12,7 @@ import time
 import pytest
 
 from grokode import console
-from grokode.compare.page import Section, write_page
+from grokode.compare.page.html import Section, write_page
 from grokode.nets import TrainingConfig, open_run, train
 from grokode.text import visible
 

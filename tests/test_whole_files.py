@@ -7,8 +7,8 @@ import signal
 import pytest
 from matplotlib.figure import Figure
 
-from grokode.compare.figures.style import save_figure
-from grokode.compare.page import Section, write_page
+from grokode.compare.common.style import save_figure
+from grokode.compare.page.html import Section, write_page
 
 resource = pytest.importorskip("resource")
 

@@ -49,7 +49,7 @@ def draw(path: Path, on_axes: Any) -> None:
     """Write the figure that a function draws on Axes."""
     import matplotlib.pyplot as plt
 
-    from grokode.compare.figures.style import save_figure
+    from grokode.compare.common.style import save_figure
 
     figure, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     on_axes(ax)
