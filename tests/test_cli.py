@@ -128,6 +128,7 @@ def test_every_command_has_help(grokode):
     for command in (
         "demo",
         "train",
+        "sweep",
         "import",
         "info",
         "export",
