@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from grokode.compare import figures, tables
 from grokode.compare.figures.sheets import blank_sheet, logit_sheet, trajectory_sheet
+from grokode.compare.figures.style import save_figure
 from grokode.compare.logits import logits
 from grokode.compare.page import Section, write_page
 from grokode.compare.trajectories import (
@@ -144,7 +145,8 @@ def write_report(comparison: Comparison, out: Path) -> Path:
     ----------
     comparison : Comparison
     out : Path
-        Folder, made if it is not there. Existing files are refused, not replaced.
+        Folder, made if it is not there. An existing page is refused, not replaced, unless it is
+        empty; figures that are there are kept.
 
     Returns
     -------
@@ -156,13 +158,17 @@ def write_report(comparison: Comparison, out: Path) -> Path:
         If the folder already has a report.
     """
     page = out / "report.html"
+    if page.is_file() and not page.is_symlink() and not page.stat().st_size:
+        page.unlink()  # a full disk left it so
     if page.exists():
         raise FileExistsError(f"{page} exists; choose another folder or move it away")
     folder = out / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     drawn = figures_of(comparison)
     for name, (figure, _) in drawn.items():
-        figure.savefig(folder / f"{name}.png", dpi=150, bbox_inches="tight")
+        file = folder / f"{name}.png"
+        if not file.exists():  # drawn before the command was interrupted, the same as now
+            save_figure(figure, file, dpi=150, bbox_inches="tight")
     return write_page(page, "Theory beside the network", _sections(comparison, drawn))
 
 

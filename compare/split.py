@@ -20,12 +20,35 @@ from numpy.typing import ArrayLike, NDArray
 from grokode.nets.tasks import check_pairs
 from grokode.theory.fourier import check_modulus
 
-__all__ = ["GROUPS", "KINDS", "broken_orthogonality", "free_accuracy", "pair_kinds"]
+__all__ = [
+    "GROUPS",
+    "KINDS",
+    "broken_orthogonality",
+    "free_accuracy",
+    "pair_kinds",
+    "why_none_held_out",
+]
 
 Array = NDArray[Any]
 
 KINDS = ("training", "mirrored", "unseen")
 GROUPS = ("common", "rare", "diagonal")
+
+
+def why_none_held_out(train_pairs: ArrayLike, test_pairs: ArrayLike) -> str:
+    """Why nothing shows whether a network generalises, or ``""``.
+
+    Examples
+    --------
+    >>> why_none_held_out([(0, 0), (0, 1)], [(0, 1)])
+    'every test pair was trained on'
+    """
+    trained, tested = (
+        {*map(tuple, np.asarray(pairs).tolist())} for pairs in (train_pairs, test_pairs)
+    )
+    if tested - trained:
+        return ""
+    return "every test pair was trained on" if tested else "the run has no test pairs"
 
 
 def pair_kinds(p: int, train_pairs: ArrayLike) -> xr.Dataset:

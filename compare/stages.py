@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from grokode.compare.forces import Decay
 from grokode.compare.observe import training_rule
 from grokode.compare.progress import progress
-from grokode.compare.split import free_accuracy, pair_kinds
+from grokode.compare.split import free_accuracy, pair_kinds, why_none_held_out
 from grokode.compare.statistics import GROKKED
 from grokode.nets.runs import Run
 from grokode.theory import fourier
@@ -321,9 +321,7 @@ def _boundaries(
     generalised = boundary(
         source.step.values, source.test_accuracy.values, threshold, sustained, "test accuracy"
     )
-    trained = {*map(tuple, run.train_pairs.tolist())}
-    tested = {*map(tuple, run.test_pairs.tolist())}
-    if not tested - trained:
-        reason = "every test pair was trained on" if tested else "the run has no test pairs"
+    reason = why_none_held_out(run.train_pairs, run.test_pairs)
+    if reason:
         generalised = Boundary(None, reason, generalised.definition)
     return memorised, generalised

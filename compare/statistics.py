@@ -39,6 +39,7 @@ from grokode.compare.estimates import (
     why_not,
 )
 from grokode.compare.observe import checkpoint_accuracy
+from grokode.compare.split import why_none_held_out
 from grokode.nets.runs import Run
 
 __all__ = [
@@ -134,7 +135,8 @@ def score_statistics(run: Run, score: str = "ell_neuron_norm", draws: int = 999)
     test, at = accuracy.test_accuracy.values, accuracy.measured_at.values
     columns = {name: found[name].values for name in REPORTED}
     missing = why_not(test) if len(run.test_pairs) else "the run has no test pairs"
-    t_grok = grokking_step(test, at)
+    not_held_out = why_none_held_out(run.train_pairs, run.test_pairs)
+    t_grok = f"not found: {not_held_out}" if not_held_out else grokking_step(test, at)
     known = accuracy.train_accuracy.values >= 1
     late = at >= at[known.argmax()] if known.any() else np.zeros(len(at), dtype=bool)
     unknown = missing or ("" if known.any() else "the training pairs were never all known")

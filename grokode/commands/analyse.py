@@ -14,7 +14,7 @@ from grokode.commands.options import (
     draw,
     open_one_seed,
 )
-from grokode.console import counting_progress, note, print_json, print_table
+from grokode.console import counting_progress, note, print_json, print_line, print_table
 
 __all__ = [
     "grokking",
@@ -167,7 +167,7 @@ def report(
     if json:
         print_json({"report": str(page), "runs": [str(run.path) for run in chosen]})
     else:
-        typer.echo(f"wrote {page}")
+        print_line(f"wrote {page}")
 
 
 def logits(
@@ -279,9 +279,13 @@ def grokking(
     """
     from grokode.compare import stage_tables
     from grokode.compare.perturbed import perturbed_lottery
+    from grokode.compare.split import why_none_held_out
     from grokode.compare.stages import stages
 
     opened = open_one_seed(run, seed)
+    reason = why_none_held_out(opened.train_pairs, opened.test_pairs)
+    if reason:
+        raise ValueError(f"{run} cannot show grokking: {reason}; train with --fraction 0.75, say")
     found = stages(opened, threshold)
     lottery = perturbed_lottery(opened, found)
     if json:

@@ -33,7 +33,9 @@ def demo(
     about half a minute on a laptop. Writes run/, figures/ and report.html into --out. Exit code 1
     if theory does not hold on the plateau of the loss. Interrupted, the same command goes on.
     """
-    interrupted = (out / "run").is_dir() and not (out / "report.html").exists()
+    page = out / "report.html"
+    written = page.exists() and page.stat().st_size > 0  # a full disk may have left it empty
+    interrupted = (out / "run").is_dir() and not written
     if out.exists() and not interrupted:
         raise FileExistsError(f"{out} exists and is not overwritten; choose another name")
     from grokode.compare import (
@@ -66,9 +68,9 @@ def demo(
     with if_interrupted("the same command goes on from the last checkpoint"):
         with training_progress(config.steps) as on_step:
             run = train_network(config, out / "run", resume=interrupted, on_step=on_step)
-        note(f"{run}\nlaying theory over it")
+        note(f"{run}", "laying theory over it")
         comparison = compare_run(run)
-        page = write_report(comparison, out)
+        write_report(comparison, out)
     if json:
         print_json(
             {
@@ -85,5 +87,5 @@ def demo(
             print_table(errors_table(comparison.errors))
         print_table(logits_table(comparison.logits))
         verdict = "holds" if comparison.holds_on_plateau else "does not hold"
-        note(f"{comparison.partings()}\nTheory {verdict} here: {PLATEAU_CLAIM}.\nwrote {page}")
+        note(comparison.partings(), f"Theory {verdict} here: {PLATEAU_CLAIM}.", f"wrote {page}")
     raise typer.Exit(0 if comparison.holds_on_plateau else 1)
