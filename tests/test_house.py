@@ -22,7 +22,7 @@ FLOORS = {
     "theory": [
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"},
-        {"neuron_flow", "moment_flow", "lottery", "streaming"},
+        {"neuron_flow", "moment_flow", "lottery", "streaming", "mergers"},
         {"predictors"},
     ],
     "nets": [
