@@ -1,4 +1,4 @@
-"""The recurrent network of Elman: h <- sigma(W_x x + W h + biases), read out after the last symbol."""
+"""The recurrent network of Elman: h <- sigma(W_x x + W h + biases), read out after the end."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from grokode.nets.tasks.automata import PARITY, Machine
+from grokode.nets.tasks.machines import PARITY, Machine
 from grokode.nets.tasks.sequences import SequenceTask
 
 __all__ = ["Parity"]

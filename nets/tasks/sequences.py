@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grokode.nets.records import check_least
+from grokode.nets.tasks.machines import Machine
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from grokode.nets.tasks.automata import Machine
     from grokode.nets.tasks.base import Criterion
     from grokode.nets.tasks.examples import Examples
 
@@ -92,7 +92,7 @@ class SequenceTask:
         if not 0 < self.train_fraction <= 1:
             raise ValueError(f"train_fraction must be in (0, 1], got {self.train_fraction}")
 
-    def machine(self, seed: int) -> "Machine":
+    def machine(self, seed: int) -> Machine:
         """The automaton that has the answers."""
         raise NotImplementedError
 

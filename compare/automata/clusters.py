@@ -1,0 +1,153 @@
+"""Which hidden states count as one: clusters at a tolerance, and what they make of a sequence tree.
+
+Two clusterings stand side by side. By leaders, as published: a state joins the first cluster whose
+first member is within the tolerance, so the result hangs on the order of the states. By links: two
+states are one if a chain of states leads from one to the other with no gap above the tolerance,
+which no order changes.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+__all__ = ["Clusters", "count_conflicts", "leaders", "linked", "squared_distances"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Clusters of states.
+
+    Parameters
+    ----------
+    of_state : integer array (state,)
+        The cluster of every state, numbered by first appearance.
+    first : integer array (cluster,)
+        The first state of every cluster.
+    """
+
+    of_state: Array
+    first: Array
+
+    @property
+    def count(self) -> int:
+        """Number of clusters."""
+        return len(self.first)
+
+
+def squared_distances(states: ArrayLike) -> Array:
+    """Squared Euclidean distances (state, state) in float64.
+
+    By one product of matrices: two states closer than 1e-8 of their length are told apart no more.
+
+    Parameters
+    ----------
+    states : array (state, neuron)
+
+    Raises
+    ------
+    ValueError
+        If a state is not finite.
+
+    Examples
+    --------
+    >>> squared_distances([[0.0, 0.0], [3.0, 4.0]]).tolist()
+    [[0.0, 25.0], [25.0, 0.0]]
+    """
+    values = np.asarray(states, dtype=np.float64)
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise ValueError(
+            f"states must be finite numbers (state, neuron), got shape {values.shape}"
+            f"{'' if np.isfinite(values).all() else ' with NaN or infinity: the seed diverged'}"
+        )
+    # About their mean, so that rounding is that of the differences.
+    values = values - values.mean(0)
+    squares = (values * values).sum(1)
+    distances = squares[:, None] + squares - 2 * (values @ values.T)
+    np.fill_diagonal(distances, 0)
+    return np.maximum(distances, 0)
+
+
+def leaders(distances: Array, tolerance: float) -> Clusters:
+    """Each state, in order, to the first cluster whose first member is within the tolerance.
+
+    Parameters
+    ----------
+    distances : array (state, state)
+        Squared.
+    tolerance : float
+        Positive.
+
+    Examples
+    --------
+    >>> d = squared_distances([[0.0], [0.6], [1.2]])
+    >>> leaders(d, 1.0).of_state.tolist(), linked(d, 1.0).of_state.tolist()
+    ([0, 0, 1], [0, 0, 0])
+    """
+    return Clusters(*_leaders(np.asarray(distances), _positive(tolerance) ** 2))
+
+
+def linked(distances: Array, tolerance: float) -> Clusters:
+    """States connected by chains of states with gaps within the tolerance; see `leaders`."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    rows, columns = np.nonzero(np.asarray(distances) <= _positive(tolerance) ** 2)
+    near = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=distances.shape)
+    _, labels = connected_components(near.tocsr(), directed=False)
+    _, first, of_state = np.unique(labels, return_index=True, return_inverse=True)
+    # Numbered by first appearance, as `leaders` does.
+    rank = np.argsort(np.argsort(first))
+    return Clusters(rank[of_state], np.sort(first))
+
+
+def count_conflicts(clusters: Clusters, children: Array) -> int:
+    """How many transitions contradict the first one that a state of the same cluster makes.
+
+    Parameters
+    ----------
+    clusters : Clusters
+    children : integer array (state, symbol)
+        The state after one more symbol, -1 where it is not among the states.
+
+    Examples
+    --------
+    >>> count_conflicts(Clusters(np.array([0, 0, 1]), np.array([0, 2])), np.array([[1], [2], [-1]]))
+    1
+    """
+    states, symbols = np.nonzero(children >= 0)
+    source = clusters.of_state[states] * children.shape[1] + symbols
+    target = clusters.of_state[children[states, symbols]]
+    first: dict[int, int] = {}
+    return sum(
+        first.setdefault(a, b) != b for a, b in zip(source.tolist(), target.tolist(), strict=True)
+    )
+
+
+def _positive(tolerance: float) -> float:
+    if not 0 < tolerance < np.inf:
+        raise ValueError(f"tolerance must be positive and finite, got {tolerance}")
+    return tolerance
+
+
+@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+def _leaders(distances: Array, tolerance2: float) -> tuple[Array, Array]:
+    count = len(distances)
+    of_state = np.empty(count, np.int64)
+    first = np.empty(count, np.int64)
+    clusters = 0
+    for state in range(count):
+        of_state[state] = -1
+        for cluster in range(clusters):
+            if distances[state, first[cluster]] <= tolerance2:
+                of_state[state] = cluster
+                break
+        if of_state[state] < 0:
+            of_state[state] = clusters
+            first[clusters] = state
+            clusters += 1
+    return of_state, first[:clusters].copy()
