@@ -13,7 +13,14 @@ import numba as nb
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Clusters", "count_conflicts", "leaders", "linked", "squared_distances"]
+__all__ = [
+    "Clusters",
+    "count_conflicts",
+    "leaders",
+    "linked",
+    "near_pairs",
+    "squared_distances",
+]
 
 Array = NDArray[Any]
 
@@ -67,9 +74,12 @@ def squared_distances(states: ArrayLike) -> Array:
     # About their mean, so that rounding is that of the differences.
     values = values - values.mean(0)
     squares = (values * values).sum(1)
-    distances = squares[:, None] + squares - 2 * (values @ values.T)
+    distances = values @ values.T
+    distances *= -2
+    distances += squares
+    distances += squares[:, None]
     np.fill_diagonal(distances, 0)
-    return np.maximum(distances, 0)
+    return np.maximum(distances, 0, out=distances)
 
 
 def leaders(distances: Array, tolerance: float) -> Clusters:
@@ -93,16 +103,19 @@ def leaders(distances: Array, tolerance: float) -> Clusters:
 
 def linked(distances: Array, tolerance: float) -> Clusters:
     """States connected by chains of states with gaps within the tolerance; see `leaders`."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+    return Clusters(*_linked(np.asarray(distances), _positive(tolerance) ** 2))
 
-    rows, columns = np.nonzero(np.asarray(distances) <= _positive(tolerance) ** 2)
-    near = coo_array((np.ones(len(rows), bool), (rows, columns)), shape=distances.shape)
-    _, labels = connected_components(near.tocsr(), directed=False)
-    _, first, of_state = np.unique(labels, return_index=True, return_inverse=True)
-    # Numbered by first appearance, as `leaders` does.
-    rank = np.argsort(np.argsort(first))
-    return Clusters(rank[of_state], np.sort(first))
+
+def near_pairs(distances: Array, tolerance: float, labels: Array) -> tuple[int, int]:
+    """How many pairs lie within the tolerance: of one label, and of two.
+
+    Examples
+    --------
+    >>> near_pairs(squared_distances([[0.0], [0.5], [0.6]]), 0.55, np.array([0, 0, 1]))
+    (1, 1)
+    """
+    same, other = _near_pairs(distances, _positive(tolerance) ** 2, np.asarray(labels))
+    return int(same), int(other)
 
 
 def count_conflicts(clusters: Clusters, children: Array) -> int:
@@ -151,3 +164,49 @@ def _leaders(distances: Array, tolerance2: float) -> tuple[Array, Array]:
             first[clusters] = state
             clusters += 1
     return of_state, first[:clusters].copy()
+
+
+@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+def _linked(distances: Array, tolerance2: float) -> tuple[Array, Array]:
+    count = len(distances)
+    # Trees of states; a root is the earliest state of its tree.
+    root = np.arange(count)
+    for state in range(count):
+        for other in range(state):
+            if distances[state, other] <= tolerance2:
+                a, b = state, other
+                while root[a] != a:
+                    root[a] = root[root[a]]
+                    a = root[a]
+                while root[b] != b:
+                    root[b] = root[root[b]]
+                    b = root[b]
+                if a < b:
+                    root[b] = a
+                else:
+                    root[a] = b
+    of_state = np.empty(count, np.int64)
+    first = np.empty(count, np.int64)
+    clusters = 0
+    for state in range(count):
+        if root[state] == state:
+            of_state[state] = clusters
+            first[clusters] = state
+            clusters += 1
+        else:
+            # A root comes before its states, so the parent has its number.
+            of_state[state] = of_state[root[state]]
+    return of_state, first[:clusters].copy()
+
+
+@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+def _near_pairs(distances: Array, tolerance2: float, labels: Array) -> tuple[int, int]:
+    same, other = 0, 0
+    for state in range(len(distances)):
+        for before in range(state):
+            if distances[state, before] <= tolerance2:
+                if labels[state] == labels[before]:
+                    same += 1
+                else:
+                    other += 1
+    return same, other

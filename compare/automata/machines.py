@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from grokode.compare.automata.clusters import Clusters
 
-__all__ = ["Extracted", "Sequences", "equivalent", "extract", "minimal_states"]
+__all__ = ["Extracted", "Sequences", "classes_of", "equivalent", "extract", "minimal_states"]
 
 Array = NDArray[Any]
 
@@ -134,14 +134,35 @@ def minimal_states(machine: Extracted) -> int:
     choices = [outputs]
     if (outputs < 0).any():
         choices = [np.where(outputs < 0, value, outputs) for value in (0, 1)]
-    return min(_refine(transitions, choice) for choice in choices)
+    return min(int(classes_of(transitions, choice).max()) + 1 for choice in choices)
+
+
+def classes_of(transitions: Array, outputs: Array) -> Array:
+    """Classes of states that no word tells apart, numbered from 0: the smallest automaton's states.
+
+    Parameters
+    ----------
+    transitions, outputs : integer arrays (state, symbol), (state,)
+
+    Examples
+    --------
+    >>> classes_of(np.array([[2, 1], [3, 0], [0, 3], [1, 2]]), np.array([0, 1, 0, 1])).tolist()
+    [0, 1, 0, 1]
+    """
+    classes = np.unique(outputs, return_inverse=True)[1]
+    while True:
+        rows = np.column_stack([classes, classes[transitions]])
+        finer = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+        if finer.max() == classes.max():
+            return classes
+        classes = finer
 
 
 def equivalent(machine: Extracted, transitions: Array, outputs: Array) -> bool:
     """Whether an automaton answers every non-empty sequence as another does that starts in state 0.
 
-    Decided by walking both at once through every pair of states they can reach together. An
-    automaton that is not finite is never equivalent to one that is.
+    Decided by walking both at once through every pair of states they can reach together; a missing
+    transition met there is a difference.
 
     Parameters
     ----------
@@ -180,15 +201,3 @@ def _reachable(machine: Extracted) -> Array:
                 seen.add(following)
                 queue.append(following)
     return np.array(sorted(seen))
-
-
-def _refine(transitions: Array, outputs: Array) -> int:
-    """Number of classes of states that no word tells apart."""
-    classes = np.unique(outputs, return_inverse=True)[1]
-    count = classes.max() + 1
-    while True:
-        rows = np.column_stack([classes, classes[transitions]])
-        classes = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
-        if classes.max() + 1 == count:
-            return int(count)
-        count = classes.max() + 1

@@ -86,7 +86,12 @@ def continuations(number: int, depth: int) -> Array:
 
 
 def responses(
-    pairs: Pairs, states: Array, outputs: Array, answers: Array, trained: Array, sequences: Sequences
+    pairs: Pairs,
+    states: Array,
+    outputs: Array,
+    answers: Array,
+    trained: Array,
+    sequences: Sequences,
 ) -> dict[str, Array]:
     """The variables of the pair flow, from hidden states and outputs after all sequences.
 

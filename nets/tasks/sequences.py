@@ -147,6 +147,12 @@ class SequenceTask:
             )
         return train, test
 
+    def epoch(self, seed: int) -> int:
+        """Steps in which every training sequence is seen once."""
+        train, _ = self.split(seed)
+        lengths = (self.inputs[train] >= 0).sum(1)
+        return int(sum(-(-count // self.batch) for count in np.bincount(lengths)))
+
     def criterion(self, examples: "Examples") -> "Criterion":
         """The loss over all examples at once."""
         import torch

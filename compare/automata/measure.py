@@ -1,0 +1,233 @@
+"""What the hidden states of a run are over its training, and what the theory of mergers says of it.
+
+Hidden states are computed from the checkpoints' weights each time, one checkpoint after the other.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from grokode.compare.automata import clusters, machines
+from grokode.compare.automata.machines import Sequences
+from grokode.nets.networks import Recurrent
+from grokode.nets.tasks.sequences import SequenceTask, random_sequences
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from grokode.nets.runs import Run
+
+__all__ = [
+    "LENGTHS",
+    "TOLERANCES",
+    "accuracy",
+    "hidden_over_training",
+    "parameters_at",
+    "reason_not",
+    "states_over_training",
+    "told_apart",
+]
+
+Array = NDArray[Any]
+
+TOLERANCES = (0.01, 0.1)
+"""Parts of sigma within which two hidden states count as one; the first is the published one."""
+LENGTHS = (25, 100, 250, 1000, 2500, 10_000)
+"""Lengths of random sequences, as published."""
+_LARGEST = 200_000_000
+"""Symbols of one set of random sequences; more would not be read in seconds."""
+
+
+def reason_not(run: "Run") -> str | None:
+    """Why a run has no hidden states to compare, in one line, or None if it has."""
+    if not isinstance(run.config.network, Recurrent):
+        kind = type(run.config.network).__name__
+        return f"it is about recurrent networks; {run.path} is a network of kind {kind}"
+    if not isinstance(run.config.data, SequenceTask):
+        return f"it is about tasks on sequences; {run.path} has {type(run.config.data).__name__}"
+    return None
+
+
+def parameters_at(run: "Run", at: int) -> "dict[str, Tensor]":
+    """The parameters of one checkpoint of a run of one seed, each (1, *shape)."""
+    import torch
+
+    weights = run.parameters.isel(step=at)
+    return {str(name): torch.tensor(value.values[None]) for name, value in weights.items()}
+
+
+def hidden_over_training(
+    run: "Run", sequences: Sequences
+) -> Iterator[tuple[int, "dict[str, Tensor]", "Tensor"]]:
+    """Per checkpoint its place, its parameters and the hidden states (1, sequence, neuron)."""
+    import torch
+
+    network = run.config.network
+    for at in range(run.parameters.sizes["step"]):
+        parameters = parameters_at(run, at)
+        with torch.no_grad():
+            yield at, parameters, network.states(parameters, sequences.inputs)
+
+
+def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -> xr.Dataset:
+    """Clusters of hidden states, the automaton they make, merged pairs and losses, per checkpoint.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed.
+    tolerances : sequence of float
+        Parts of sigma, the length of the vector of the neurons' standard deviations over all
+        sequences and checkpoints.
+
+    Returns
+    -------
+    Dataset
+        Over (step, tolerance): ``states`` and ``states_linked`` (see
+        `grokode.compare.automata.clusters`), ``conflicts``, ``finite``, ``minimal_states`` (NaN
+        where not finite), ``equivalent`` to the task's automaton, and pairs of non-empty sequences
+        within the tolerance, ``agreeing_merged`` and ``disagreeing_merged``, where two sequences
+        agree if the same answer is right whatever follows; ``loss`` (step, length), and ``sigma``.
+        Attributes ``agreeing_pairs`` and ``disagreeing_pairs``: how many there are.
+
+    Raises
+    ------
+    ValueError
+        If a tolerance is not positive, or hidden states are not finite, as when a seed diverged.
+    """
+    task = run.config.data
+    machine = task.machine(run.config.seed)
+    every = Sequences.up_to(task.length)
+    states = told_apart(machine, every)
+    sigma = _sigma(run, every)
+    rows: list[list[dict[str, float]]] = []
+    losses = []
+    for _, parameters, hidden in hidden_over_training(run, every):
+        outputs = run.config.network.read(parameters, hidden)[0].double().numpy()
+        losses.append(_losses(outputs, machine.run(every.inputs), every, task.loss))
+        distances = clusters.squared_distances(hidden[0].numpy())
+        rows.append(
+            [
+                _automaton(distances, part * sigma, outputs.argmax(-1), every, machine, states)
+                for part in tolerances
+            ]
+        )
+    names = rows[0][0]
+    found = {
+        name: (("step", "tolerance"), np.array([[cell[name] for cell in row] for row in rows]))
+        for name in names
+    }
+    counts = np.bincount(states[1:])
+    same = int((counts * (counts - 1) // 2).sum())
+    total = (len(states) - 1) * (len(states) - 2) // 2
+    return xr.Dataset(
+        found | {"loss": (("step", "length"), np.array(losses)), "sigma": sigma},
+        coords={
+            "step": run.parameters.step.values,
+            "tolerance": list(tolerances),
+            "length": np.arange(1, task.length + 1),
+        },
+        attrs={"agreeing_pairs": same, "disagreeing_pairs": total - same},
+    )
+
+
+def accuracy(
+    run: "Run", lengths: Sequence[int] = LENGTHS, count: int = 100, seed: int = 1
+) -> xr.DataArray:
+    """Share of random sequences answered rightly at the end of training (length,).
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed.
+    lengths : sequence of int
+    count : int
+        Sequences of every length.
+    seed : int
+        Of the sequences.
+
+    Raises
+    ------
+    ValueError
+        If they are too many to be read.
+    """
+    import torch
+
+    if max(lengths) * count > _LARGEST:
+        raise ValueError(
+            f"lengths must have at most {_LARGEST // count} symbols for {count} sequences each, "
+            f"got {max(lengths)}; ask for shorter or fewer"
+        )
+    parameters = parameters_at(run, -1)
+    machine = run.config.data.machine(run.config.seed)
+    right = []
+    for length in lengths:
+        inputs = random_sequences(count, length, seed)
+        with torch.no_grad():
+            answers = run.config.network.outputs(parameters, inputs)[0].argmax(-1).numpy()
+        right.append((answers == machine.run(inputs)).mean())
+    return xr.DataArray(right, dims="length", coords={"length": list(lengths)}, name="accuracy")
+
+
+def _automaton(
+    distances: Array,
+    tolerance: float,
+    answers: Array,
+    every: Sequences,
+    machine: Any,
+    states: Array,
+) -> dict[str, float]:
+    of_leaders = clusters.leaders(distances, tolerance)
+    conflicts = clusters.count_conflicts(of_leaders, every.children)
+    extracted = machines.extract(of_leaders, every.children, answers, conflicts)
+    same, other = clusters.near_pairs(distances[1:, 1:], tolerance, states[1:])
+    return {
+        "states": of_leaders.count,
+        "states_linked": clusters.linked(distances, tolerance).count,
+        "conflicts": conflicts,
+        "finite": extracted.finite,
+        "minimal_states": machines.minimal_states(extracted) if extracted.finite else np.nan,
+        "equivalent": machines.equivalent(
+            extracted, np.array(machine.transitions), np.array(machine.outputs)
+        ),
+        "agreeing_merged": same,
+        "disagreeing_merged": other,
+    }
+
+
+def told_apart(machine: Any, every: Sequences) -> Array:
+    """For every sequence the state of the smallest automaton, which says what may follow."""
+    classes = machines.classes_of(np.array(machine.transitions), np.array(machine.outputs))
+    return classes[machine.states(every.inputs)]
+
+
+def _sigma(run: "Run", every: Sequences) -> float:
+    count, total, squares = 0, 0.0, 0.0
+    for at, _, hidden in hidden_over_training(run, every):
+        values = hidden[0].double().numpy()
+        if not np.isfinite(values).all():
+            step = int(run.parameters.step[at])
+            raise ValueError(
+                f"seed {run.config.seed} of {run.path} has hidden states that are not finite at "
+                f"step {step}: it diverged; there is nothing to compare"
+            )
+        count += len(values)
+        total = total + values.sum(0)
+        squares = squares + (values * values).sum(0)
+    variance = squares / count - (total / count) ** 2
+    return float(np.sqrt(np.maximum(variance, 0).sum()))
+
+
+def _losses(outputs: Array, answers: Array, every: Sequences, loss: str) -> Array:
+    """Mean loss by length, from 1 on."""
+    if loss == "mse":
+        each = ((outputs - np.eye(outputs.shape[1])[answers]) ** 2).mean(1)
+    else:
+        shifted = outputs - outputs.max(1, keepdims=True)
+        at_answer = np.take_along_axis(shifted, answers[:, None], 1)[:, 0]
+        each = np.log(np.exp(shifted).sum(1)) - at_answer
+    total = np.bincount(every.lengths, weights=each)
+    return total[1:] / np.bincount(every.lengths)[1:]
