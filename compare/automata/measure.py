@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LENGTHS",
     "TOLERANCES",
+    "DivergedStatesError",
     "accuracy",
     "hidden_over_training",
     "parameters_at",
@@ -39,6 +40,10 @@ LENGTHS = (25, 100, 250, 1000, 2500, 10_000)
 """Lengths of random sequences, as published."""
 _LARGEST = 200_000_000
 """Symbols of one set of random sequences; more would not be read in seconds."""
+
+
+class DivergedStatesError(ValueError):
+    """Hidden states are not finite, so that there is nothing to compare."""
 
 
 def reason_not(run: "Run") -> str | None:
@@ -86,7 +91,7 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
     Returns
     -------
     Dataset
-        Over (step, tolerance): ``states`` and ``states_linked`` (see
+        Over (step, within): ``states`` and ``states_linked`` (see
         `grokode.compare.automata.clusters`), ``conflicts``, ``finite``, ``minimal_states`` (NaN
         where not finite), ``equivalent`` to the task's automaton, and pairs of non-empty sequences
         within the tolerance, ``agreeing_merged`` and ``disagreeing_merged``, where two sequences
@@ -96,7 +101,9 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
     Raises
     ------
     ValueError
-        If a tolerance is not positive, or hidden states are not finite, as when a seed diverged.
+        If a tolerance is not positive.
+    DivergedStatesError
+        If hidden states are not finite, as when a seed diverged.
     """
     task = run.config.data
     machine = task.machine(run.config.seed)
@@ -117,7 +124,7 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
         )
     names = rows[0][0]
     found = {
-        name: (("step", "tolerance"), np.array([[cell[name] for cell in row] for row in rows]))
+        name: (("step", "within"), np.array([[cell[name] for cell in row] for row in rows]))
         for name in names
     }
     counts = np.bincount(states[1:])
@@ -127,7 +134,7 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
         found | {"loss": (("step", "length"), np.array(losses)), "sigma": sigma},
         coords={
             "step": run.parameters.step.values,
-            "tolerance": list(tolerances),
+            "within": list(tolerances),
             "length": np.arange(1, task.length + 1),
         },
         attrs={"agreeing_pairs": same, "disagreeing_pairs": total - same},
@@ -210,7 +217,7 @@ def _sigma(run: "Run", every: Sequences) -> float:
         values = hidden[0].double().numpy()
         if not np.isfinite(values).all():
             step = int(run.parameters.step[at])
-            raise ValueError(
+            raise DivergedStatesError(
                 f"seed {run.config.seed} of {run.path} has hidden states that are not finite at "
                 f"step {step}: it diverged; there is nothing to compare"
             )

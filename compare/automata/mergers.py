@@ -90,7 +90,7 @@ def pair_theory(
     Dataset
         ``observed`` (step, pair), distances; ``predicted`` (begin, step, pair), NaN before the
         begin; per pair ``shorter``, ``longer``, ``agreeing``, ``fitted``, ``continuations``;
-        ``merged`` (tolerance, pair); ``published_final`` and ``exact_final`` (begin, pair),
+        ``merged`` (within, pair); ``published_final`` and ``exact_final`` (begin, pair),
         distances at the end by either criterion. Per begin ``begin_step``, ``hidden_time``,
         ``output_time`` (per continuation), in steps, ``explained`` (begin, kind) for agreeing and
         other pairs, and ``drop``, the step at which the flow's mean loss on the other pairs falls
@@ -131,13 +131,13 @@ def pair_theory(
             "longer": ("pair", every.lengths[pairs.second]),
             "agreeing": ("pair", pairs.agreeing),
             "fitted": ("pair", fitted),
-            "merged": (("tolerance", "pair"), observed[-1] < np.array(tolerances)[:, None] * sigma),
+            "merged": (("within", "pair"), observed[-1] < np.array(tolerances)[:, None] * sigma),
         }
         | {name: (("begin", *dims), np.stack([f[name] for f in found])) for name, dims in _DIMS},
         coords={
             "step": steps,
             "begin": list(begins),
-            "tolerance": list(tolerances),
+            "within": list(tolerances),
             "kind": ["agreeing", "disagreeing"],
         },
         attrs={"sigma": sigma},
@@ -214,20 +214,20 @@ def score(pairs: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     Dataset
-        ``right`` and ``total`` (criterion, begin, tolerance, longer), for all lengths of the longer
-        sequence; ``accuracy``, ``low`` and ``high`` (criterion, begin, tolerance), with Wilson's
-        95% interval; ``false_mergers`` and ``missed_mergers`` (criterion, begin, tolerance).
+        ``right`` and ``total`` (criterion, begin, within, longer), for all lengths of the longer
+        sequence; ``accuracy``, ``low`` and ``high`` (criterion, begin, within), with Wilson's
+        95% interval; ``false_mergers`` and ``missed_mergers`` (criterion, begin, within).
     """
     lengths = np.unique(pairs.longer)
     criteria = ["published", "exact", "chance"]
-    shape = (len(criteria), pairs.sizes["begin"], pairs.sizes["tolerance"])
+    shape = (len(criteria), pairs.sizes["begin"], pairs.sizes["within"])
     counts = {name: np.zeros((*shape, len(lengths)), int) for name in ("right", "total")}
     wrong = {name: np.zeros(shape, int) for name in ("false_mergers", "missed_mergers")}
     for b in range(shape[1]):
         final = {name: pairs[f"{name}_final"].values[b] for name in criteria[:2]}
         used = ~pairs.fitted.values & np.isfinite(final["exact"])
         longer = pairs.longer.values[used]
-        for t, tolerance in enumerate(pairs.tolerance.values * pairs.attrs["sigma"]):
+        for t, tolerance in enumerate(pairs.within.values * pairs.attrs["sigma"]):
             merged = pairs.merged.values[t][used]
             for c, name in enumerate(criteria):
                 if name == "chance":
@@ -244,7 +244,7 @@ def score(pairs: xr.Dataset) -> xr.Dataset:
     for at in np.argwhere(total):
         where = tuple(at)
         ends[(slice(None), *where)] = wilson(int(right[where]), int(total[where]))
-    dims = ("criterion", "begin", "tolerance")
+    dims = ("criterion", "begin", "within")
     with np.errstate(invalid="ignore"):
         share = right / total
     return xr.Dataset(
@@ -254,7 +254,7 @@ def score(pairs: xr.Dataset) -> xr.Dataset:
         coords={
             "criterion": criteria,
             "begin": pairs.begin,
-            "tolerance": pairs.tolerance,
+            "within": pairs.within,
             "longer": lengths,
         },
     )

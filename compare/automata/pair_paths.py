@@ -55,8 +55,8 @@ def paths(variables: Mapping[str, Array], times: Array, rates: Rates) -> Array:
 def losses(variables: Mapping[str, Array], times: Array, rates: Rates) -> Array:
     """Mean square error (time,) that the pair flow leaves, over pairs and both outputs.
 
-    Half of the square of an output's difference from what it should be is the two states' mean, and
-    taken as learned; what is left is <|D d - ytilde|^2> / 4 for each state, over two outputs.
+    The mean of the two states' outputs is taken as learned; what is left is <|D d - ytilde|^2> / 4
+    for each state, over two outputs. NaN where no pair could be followed.
 
     Parameters
     ----------
@@ -67,8 +67,11 @@ def losses(variables: Mapping[str, Array], times: Array, rates: Rates) -> Array:
     # <|D d - y|^2> = delta^2 U - 2 delta c + Y, of which the scaled variables have the N-th part
     # in the first factor of each.
     count = np.asarray(variables["N"])
-    rest = count * (path.delta**2 * path.U - 2 * path.delta * path.c + path.Y)
-    return np.asarray(np.nanmean(rest.values, axis=1)) / 8
+    rest = count * (path.delta**2 * path.U - 2 * path.delta * path.c + path.Y).values
+    known = np.isfinite(rest)
+    with np.errstate(invalid="ignore"):
+        mean: Array = np.where(known, rest, 0).sum(1) / known.sum(1)
+    return mean / 8
 
 
 def _path(variables: Mapping[str, Array], times: Array, rates: Rates) -> xr.Dataset:
@@ -76,8 +79,8 @@ def _path(variables: Mapping[str, Array], times: Array, rates: Rates) -> xr.Data
     root = np.sqrt(count)
     state = (np.sqrt(x) / root, response / x, along / root, wanted / count)
     flow = mergers.PairFlow(rates.hidden, rates.output)
-    # Distances to four digits; a million steps would only follow times far too short to fit.
-    return solvers.simulate(flow, state, times, rtol=1e-5, atol=1e-9, max_steps=500, check=False)
+    # Distances to four digits; more steps would only follow times far too short to fit.
+    return solvers.simulate(flow, state, times, rtol=1e-5, atol=1e-9, max_steps=2000, check=False)
 
 
 def fit_rates(variables: Mapping[str, Array], times: Array, observed: Array, floor: float) -> Rates:
