@@ -46,6 +46,7 @@ FLOORS = {
         {"manifest", "runs", "training/interventions"},
         {"writer"},
         {"training/requests", "training/loop", "published"},
+        {"sweeps/sweep", "sweeps/engine", "sweeps/results", "sweeps/__init__"},
     ],
     "compare": [
         {"cells", "observe", "split", "forces", "alignment", "estimates", "kernels", "page"},
