@@ -21,7 +21,7 @@ class Parity(SequenceTask):
         The longest training sequences.
     train_fraction : float
         Of the 2^n sequences of every length n a binomial number with this probability is trained
-        on, in (0, 1].
+        on, in (0, 1]; the numbers are the same for every seed, the sequences its own.
     batch : int
         The most sequences of a step.
     loss : {"mse", "cross_entropy"}

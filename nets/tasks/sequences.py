@@ -103,7 +103,7 @@ class SequenceTask:
 
     @property
     def inputs(self) -> Array:
-        """All sequences up to the length, then the test sequences (example, position), int8.
+        """All sequences up to the length, then the test sequences (example, position).
 
         -1 after the end.
         """
@@ -135,16 +135,16 @@ class SequenceTask:
         test = np.arange(count, count + self.test_sequences)
         if self.train_fraction == 1:
             return np.arange(count), test
-        rng = np.random.default_rng((seed, 7))
+        # How many is drawn once for all seeds, so that their sets are of one size and lie side by
+        # side in a run; which ones is each seed's own draw.
+        sizes, rng = np.random.default_rng(7), np.random.default_rng((seed, 7))
         chosen = []
         for n in range(1, self.length + 1):
-            kept = rng.binomial(2**n, self.train_fraction)
+            kept = sizes.binomial(2**n, self.train_fraction)
             chosen.append(2**n - 2 + np.sort(rng.permutation(2**n)[:kept]))
         train = np.concatenate(chosen)
         if not train.size:
-            raise ValueError(
-                f"train_fraction {self.train_fraction} leaves no sequence at seed {seed}; raise it"
-            )
+            raise ValueError(f"train_fraction {self.train_fraction} leaves no sequence; raise it")
         return train, test
 
     def epoch(self, seed: int) -> int:
@@ -178,7 +178,7 @@ class SequenceTask:
 @lru_cache(maxsize=4)
 def _inputs(length: int, test_sequences: int, test_length: int) -> Array:
     every = all_sequences(length)
-    inputs = np.full((len(every) + test_sequences, max(length, test_length)), -1, dtype=np.int8)
+    inputs = np.full((len(every) + test_sequences, max(length, test_length)), -1)
     inputs[: len(every), :length] = every
     inputs[len(every) :, :test_length] = random_sequences(test_sequences, test_length, seed=0)
     inputs.flags.writeable = False

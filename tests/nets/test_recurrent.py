@@ -167,14 +167,18 @@ def test_answers_are_parities_and_the_machine_says_so():
     assert len(task.inputs) == 2**9 - 2 + 100
 
 
-def test_a_fraction_trains_on_a_binomial_number():
-    counts = [len(Parity(train_fraction=0.3).split(seed)[0]) for seed in range(40)]
-    # Mean of 40 sums of 2046 trials, six of its standard deviations.
-    assert np.mean(counts) == pytest.approx(0.3 * 2046, abs=6 * np.sqrt(2046 * 0.21 / 40))
-    assert len(set(counts)) > 10
-    train, test = Parity(train_fraction=0.3).split(1)
+@pytest.mark.parametrize("fraction", [0.1, 0.3, 0.8])
+def test_a_fraction_trains_on_a_binomial_number(fraction):
+    task = Parity(train_fraction=fraction)
+    train, test = task.split(1)
+    # Six standard deviations of 2046 trials.
+    spread = 6 * np.sqrt(2046 * fraction * (1 - fraction))
+    assert len(train) == pytest.approx(2046 * fraction, abs=spread)
     assert not set(train) & set(test)
     assert len(test) == 100
+    other, _ = task.split(2)
+    assert len(other) == len(train)
+    assert set(other) != set(train)
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -1,0 +1,40 @@
+"""What a recurrent network's hidden states are, and become."""
+
+from typing import Annotated
+
+import typer
+
+from grokode.commands.options import Figure, Json, RunPath, Seed, check_new, open_one_seed
+from grokode.commands.telling import ask, draw_sheet, tell
+
+__all__ = ["automaton"]
+
+
+def automaton(
+    run: RunPath,
+    tolerance: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Part of sigma within which two hidden states count as one, repeatable, "
+            "increasing; 0.01 and 0.1 if not given."
+        ),
+    ] = None,
+    sheet: Annotated[
+        str,
+        typer.Option(help="What to draw: automaton, states, losses, positions, pairs or criteria."),
+    ] = "automaton",
+    seed: Seed = None,
+    figure: Figure = None,
+    json: Json = False,
+) -> None:
+    """Read the automaton off a recurrent network's hidden states, and ask theory which merge.
+
+    Hidden states are computed at every checkpoint, for all sequences up to the training length: a
+    few seconds to a hundred checkpoints. Counts hang on the tolerance, so they stand side by side.
+    """
+    check_new(figure)
+    options = {"tolerances": tolerance} if tolerance else {}
+    question, measured = ask("automaton", open_one_seed(run, seed), **options)
+    if figure:
+        draw_sheet(question, measured, sheet, figure)
+    tell(question, measured, json)
