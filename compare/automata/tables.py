@@ -34,7 +34,7 @@ def states_table(measured: Datasets) -> Rows:
     columns = [last.sel(within=tolerance) for tolerance in states.within]
     rows = [["", *(f"within {t:g} sigma" for t in states.within.values)]]
     peaks = [
-        f"{int(states.states.isel(step=int(at), tolerance=t))} at epoch "
+        f"{int(states.states.isel(step=int(at), within=t))} at epoch "
         f"{int(states.step[int(at)]) / epoch:.0f}"
         for t, at in enumerate(peak.values)
     ]
@@ -158,5 +158,8 @@ def _by_tolerance(values: xr.DataArray) -> dict[str, Any]:
 
 
 def _number(value: xr.DataArray) -> Any:
+    """A number as JSON has it: None for NaN, and a count without a decimal point."""
     plain = value.item()
-    return None if isinstance(plain, float) and np.isnan(plain) else plain
+    if isinstance(plain, float) and np.isnan(plain):
+        return None
+    return int(plain) if value.name == "minimal_states" else plain
