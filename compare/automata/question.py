@@ -213,12 +213,15 @@ def _last_automaton(run: Run, tolerance: float) -> xr.Dataset:
 
 
 def _positions(run: Run) -> xr.Dataset:
-    """Hidden states in the plane of largest spread, pooled over checkpoints."""
+    """Hidden states in the plane of largest spread, pooled over checkpoints.
+
+    Without that of the empty sequence, which is as far from all others as they ever move.
+    """
     task = run.config.data
     every = Sequences.up_to(task.length)
     count, total, second = 0, 0.0, 0.0
     for _, _, hidden in measures.hidden_over_training(run, every):
-        values = hidden[0].double().numpy()
+        values = hidden[0, 1:].double().numpy()
         count, total, second = (
             count + len(values),
             total + values.sum(0),
@@ -228,14 +231,14 @@ def _positions(run: Run) -> xr.Dataset:
     _, axes = np.linalg.eigh(second / count - np.outer(mean, mean))
     plane = axes[:, :-3:-1]
     placed = [
-        ((hidden[0].double().numpy() - mean) @ plane).astype(np.float32)
+        ((hidden[0, 1:].double().numpy() - mean) @ plane).astype(np.float32)
         for _, _, hidden in measures.hidden_over_training(run, every)
     ]
     return xr.Dataset(
         {
             "position": (("step", "sequence", "axis"), np.stack(placed)),
-            "answer": ("sequence", task.machine(run.config.seed).run(every.inputs)),
-            "length": ("sequence", every.lengths),
+            "answer": ("sequence", task.machine(run.config.seed).run(every.inputs[1:])),
+            "length": ("sequence", every.lengths[1:]),
         },
         coords={"step": run.parameters.step.values},
         attrs={"epoch": task.epoch(run.config.seed)},

@@ -9,6 +9,7 @@ vanrossem2025: arXiv:2507.09897 and its authors' code, where an epoch of all seq
 import math
 from typing import Any
 
+from grokode.nets.records import check_choice
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory.modulus import check_modulus
 
@@ -103,16 +104,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
+def preset(name: str, p: int | None = None, **changes: Any) -> TrainingConfig:
     """A published configuration, at another modulus or with some values changed.
 
     Parameters
     ----------
     name : str
         One of `PRESETS`.
-    p : int
-        Odd modulus, where the task has one; 23 as published. The width is then 512 up to p = 23 and
-        grows as p^2 above.
+    p : int, optional
+        Odd modulus; as published if not given. The width of the two-layer networks is 512 up to
+        p = 23 and grows as p^2 above.
     **changes
         Settings of `TrainingConfig`.
 
@@ -131,9 +132,11 @@ def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
     >>> config.neurons, config.weight_decay, config.seed
     (814, 2.0, 3)
     """
-    if name not in tuple(PRESETS):
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
-    if "data" in PRESETS[name]:
-        return TrainingConfig.from_dict(PRESETS[name] | changes)
-    neurons = max(512, math.ceil(512 * check_modulus(p) ** 2 / 529))
-    return TrainingConfig.from_dict({"p": p, "neurons": neurons} | PRESETS[name] | changes)
+    check_choice("preset", name, tuple(PRESETS))
+    settings = dict(PRESETS[name])
+    if p is not None:
+        settings["p"] = p
+    if settings.get("network", "two_layer") == "two_layer":
+        modulus = settings.setdefault("p", 23)
+        settings["neurons"] = max(512, math.ceil(512 * check_modulus(modulus) ** 2 / 529))
+    return TrainingConfig.from_dict(settings | changes)
