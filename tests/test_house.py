@@ -45,7 +45,7 @@ FLOORS = {
         {"training/config", "training/presets", "training/ensemble"},
         {"training/interventions", "runs/layout", "runs/record"},
         {"runs/manifest", "runs/store"},
-        {"runs/format2", "runs/source"},
+        {"runs/format2", "runs/source", "runs/output"},
         {"runs/begun", "runs/run"},
         {"runs/writer"},
         {"runs/__init__"},
