@@ -22,7 +22,7 @@ _PARITY: dict[str, Any] = {
     "learning_rate": 0.02,
     "steps": 21_000,
     "checkpoint_every": 105,
-    "log_every": 21,
+    "log_every": 105,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
