@@ -16,7 +16,7 @@ from grokode.compare.estimates import wilson
 if TYPE_CHECKING:
     from grokode.nets.runs import Run
 
-__all__ = ["drop_step", "pair_theory", "plateau_end", "score"]
+__all__ = ["drop_step", "length_law", "pair_theory", "plateau_end", "score"]
 
 Array = NDArray[Any]
 
@@ -257,4 +257,48 @@ def score(pairs: xr.Dataset) -> xr.Dataset:
             "within": pairs.within,
             "longer": lengths,
         },
+    )
+
+
+def length_law(pairs: xr.Dataset) -> xr.Dataset:
+    """The published estimate that agreeing pairs merge where C < N G^(n - m), fitted and scored.
+
+    N is the number of continuations, n and m the lengths of the longer and the shorter sequence. G
+    and C are those under which most of the fitted pairs are right; all is scored on the others.
+
+    Parameters
+    ----------
+    pairs : Dataset
+        As `pair_theory` returns it.
+
+    Returns
+    -------
+    Dataset
+        Over (within,): ``gain`` G, ``constant`` C, ``accuracy`` with ``low`` and ``high``, and
+        ``chance``, what the commoner outcome of the scored pairs would be right about.
+    """
+    used = pairs.agreeing.values & (pairs.continuations.sel(begin="start").values > 0)
+    count = np.log(pairs.continuations.sel(begin="start").values[used])
+    apart = (pairs.longer - pairs.shorter).values[used]
+    fitted = pairs.fitted.values[used]
+    rows = []
+    for merged in pairs.merged.values[:, used]:
+        best = (-1, 0.0, 0.0)
+        for gain in np.linspace(-2, 2, 41):  # logarithms of G
+            level = count + gain * apart
+            for cut in np.unique(np.append(level[fitted], -np.inf)):
+                right = int(((level > cut) == merged)[fitted].sum())
+                best = max(best, (right, float(gain), float(cut)))
+        _, gain, cut = best
+        told, seen = (count + gain * apart > cut)[~fitted], merged[~fitted]
+        right, total = int((told == seen).sum()), int(seen.size)
+        share = seen.mean() if total else np.nan
+        ends = wilson(right, total) if total else (np.nan, np.nan)
+        accuracy = right / total if total else np.nan
+        rows.append([np.exp(gain), np.exp(cut), accuracy, *ends, max(share, 1 - share)])
+    names = ("gain", "constant", "accuracy", "low", "high", "chance")
+    columns = np.array(rows).T
+    return xr.Dataset(
+        {name: ("within", column) for name, column in zip(names, columns, strict=True)},
+        coords={"within": pairs.within},
     )

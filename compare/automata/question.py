@@ -12,10 +12,11 @@ from grokode.compare.automata import clusters, figures, machines
 from grokode.compare.automata import measure as measures
 from grokode.compare.automata.claims import judge_run
 from grokode.compare.automata.machines import Sequences
-from grokode.compare.automata.mergers import drop_step, pair_theory, score
+from grokode.compare.automata.mergers import drop_step, length_law, pair_theory, score
 from grokode.compare.automata.tables import (
     accuracy_table,
     automaton_json,
+    law_table,
     mergers_table,
     states_table,
 )
@@ -28,6 +29,7 @@ from grokode.nets.runs import Run
 __all__ = ["QUESTION", "measure"]
 
 STATES, LENGTHS, MERGERS = "the states at the end", "random sequences", "which states merge"
+LAW = "agreeing pairs merge where C < N G^(n - m)"
 _SHOWN = 6
 
 
@@ -53,8 +55,8 @@ def measure(
     Returns
     -------
     dict of Datasets
-        ``states``, ``accuracy``, ``automaton`` (at the widest tolerance), ``positions``, ``pairs``
-        and ``score``.
+        ``states``, ``accuracy``, ``automaton`` (at the widest tolerance), ``positions``, ``pairs``,
+        ``score`` and ``law``.
 
     Raises
     ------
@@ -84,6 +86,7 @@ def measure(
         "positions": _positions(run),
         "pairs": pairs,
         "score": score(pairs),
+        "law": length_law(pairs),
     }
 
 
@@ -114,6 +117,11 @@ def tables(measured: Datasets) -> list[Table]:
             "On pairs that the rates were not fitted on. Rates of the pair flow, fitted once: "
             + ("; ".join(fits) or "none")
             + ".",
+        ),
+        Table(
+            LAW,
+            law_table(measured),
+            "N continuations, sequences of lengths m and n; G and C fitted on the other pairs.",
         ),
     ]
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from grokode.compare.common.cells import Rows, text
 
-__all__ = ["accuracy_table", "automaton_json", "mergers_table", "states_table"]
+__all__ = ["accuracy_table", "automaton_json", "law_table", "mergers_table", "states_table"]
 
 Datasets = Mapping[str, xr.Dataset]
 
@@ -87,6 +87,18 @@ def mergers_table(measured: Datasets) -> Rows:
     return rows
 
 
+def law_table(measured: Datasets) -> Rows:
+    """The estimate of lengths beside what the commoner outcome is right about."""
+    law = measured["law"]
+    rows = [["tolerance", "G", "C", "accuracy", "chance"]]
+    for within in law.within.values:
+        one = law.sel(within=within)
+        share = f"{text(one.accuracy.item())} [{float(one.low):.3f}, {float(one.high):.3f}]"
+        numbers = [text(one[name].item()) for name in ("gain", "constant", "chance")]
+        rows.append([f"{within:g} sigma", numbers[0], numbers[1], share, numbers[2]])
+    return rows
+
+
 def automaton_json(measured: Datasets) -> dict[str, Any]:
     """All numbers of the end of training, and when it came.
 
@@ -124,6 +136,10 @@ def automaton_json(measured: Datasets) -> dict[str, Any]:
                 "agreeing_merged",
                 "disagreeing_merged",
             )
+        },
+        "law": {
+            f"{within:g}": {str(name): _number(value) for name, value in one.data_vars.items()}
+            for within, one in ((w, measured["law"].sel(within=w)) for w in states.within.values)
         },
         "rates": {
             str(begin): {

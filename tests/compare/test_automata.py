@@ -6,6 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from grokode import theory
 from grokode.compare.automata import clusters, machines, measure, mergers, pair_paths, pairs
@@ -354,6 +355,29 @@ def test_score_counts_pairs_that_were_not_fitted(theory_of_pairs):
     wrong = scored.false_mergers + scored.missed_mergers
     np.testing.assert_allclose(wrong, scored.total.sum("longer") * (1 - scored.accuracy), atol=1e-9)
     assert (scored.accuracy.sel(criterion="chance") >= 0.5).all()
+
+
+def test_length_law_is_found_where_it_holds():
+    rng = np.random.default_rng(0)
+    shorter, apart = rng.integers(1, 6, 400), rng.integers(0, 4, 400)
+    count = 2.0 ** rng.integers(1, 6, 400)
+    made = xr.Dataset(
+        {
+            "shorter": ("pair", shorter),
+            "longer": ("pair", shorter + apart),
+            "agreeing": ("pair", np.ones(400, bool)),
+            "fitted": ("pair", np.arange(400) % 2 == 0),
+            "continuations": (("begin", "pair"), count[None]),
+            "merged": (("within", "pair"), (count * 0.4**apart > 3)[None]),
+        },
+        coords={"begin": ["start"], "within": [0.1]},
+    )
+    law = mergers.length_law(made).isel(within=0)
+    # Lengths are whole numbers: gains near the true one tell the same pairs apart.
+    assert law.accuracy > 0.97
+    assert law.gain == pytest.approx(0.4, rel=0.3)
+    made["merged"] = made.merged & False
+    assert mergers.length_law(made).accuracy == 1
 
 
 # Bad input.
