@@ -147,7 +147,7 @@ def _positive(tolerance: float) -> float:
     return tolerance
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _leaders(distances: Array, tolerance2: float) -> tuple[Array, Array]:
     count = len(distances)
     of_state = np.empty(count, np.int64)
@@ -166,7 +166,7 @@ def _leaders(distances: Array, tolerance2: float) -> tuple[Array, Array]:
     return of_state, first[:clusters].copy()
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _linked(distances: Array, tolerance2: float) -> tuple[Array, Array]:
     count = len(distances)
     # Trees of states; a root is the earliest state of its tree.
@@ -199,7 +199,7 @@ def _linked(distances: Array, tolerance2: float) -> tuple[Array, Array]:
     return of_state, first[:clusters].copy()
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _near_pairs(distances: Array, tolerance2: float, labels: Array) -> tuple[int, int]:
     same, other = 0, 0
     for state in range(len(distances)):

@@ -78,8 +78,16 @@ def automaton(machine: xr.Dataset, ax: Axes) -> Axes:
                 continue
             ends = ((x[state], y[state]), (x[target], y[target]))
             curve = f"arc3,rad={0.12 + 0.1 * symbol}"
-            look = {"arrowstyle": "-|>", "mutation_scale": 9, "shrinkA": 6, "shrinkB": 6, "lw": 0.9}
-            arrow = FancyArrowPatch(*ends, connectionstyle=curve, color=color, **look)
+            arrow = FancyArrowPatch(
+                *ends,
+                arrowstyle="-|>",
+                connectionstyle=curve,
+                mutation_scale=9,
+                shrinkA=6,
+                shrinkB=6,
+                color=color,
+                linewidth=0.9,
+            )
             ax.add_patch(arrow)
         ax.plot([], [], color=color, label=f"symbol {symbol}")
     filled = {0: "white", 1: "0.35"}

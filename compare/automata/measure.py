@@ -27,6 +27,7 @@ __all__ = [
     "accuracy",
     "hidden_over_training",
     "parameters_at",
+    "parts_of",
     "reason_not",
     "states_over_training",
     "told_apart",
@@ -48,12 +49,25 @@ class DivergedStatesError(ValueError):
 
 def reason_not(run: "Run") -> str | None:
     """Why a run has no hidden states to compare, in one line, or None if it has."""
-    if not isinstance(run.config.network, Recurrent):
-        kind = type(run.config.network).__name__
-        return f"it is about recurrent networks; {run.path} is a network of kind {kind}"
-    if not isinstance(run.config.data, SequenceTask):
-        return f"it is about tasks on sequences; {run.path} has {type(run.config.data).__name__}"
-    return None
+    network = run.config.network
+    if isinstance(network, Recurrent):
+        return None
+    kind = type(network).__name__
+    return f"it is about recurrent networks; {run.path} is a network of kind {kind}"
+
+
+def parts_of(run: "Run") -> tuple[Recurrent, SequenceTask]:
+    """The network and the task of a run that has hidden states.
+
+    Raises
+    ------
+    ValueError
+        If it has none.
+    """
+    network, task = run.config.network, run.config.data
+    if not isinstance(network, Recurrent) or not isinstance(task, SequenceTask):
+        raise ValueError(f"run must be of a recurrent network: {reason_not(run)}")
+    return network, task
 
 
 def parameters_at(run: "Run", at: int) -> "dict[str, Tensor]":
@@ -70,7 +84,7 @@ def hidden_over_training(
     """Per checkpoint its place, its parameters and the hidden states (1, sequence, neuron)."""
     import torch
 
-    network = run.config.network
+    network, _ = parts_of(run)
     for at in range(run.parameters.sizes["step"]):
         parameters = parameters_at(run, at)
         with torch.no_grad():
@@ -105,7 +119,7 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
     DivergedStatesError
         If hidden states are not finite, as when a seed diverged.
     """
-    task = run.config.data
+    network, task = parts_of(run)
     machine = task.machine(run.config.seed)
     every = Sequences.up_to(task.length)
     states = told_apart(machine, every)
@@ -113,7 +127,7 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
     rows: list[list[dict[str, float]]] = []
     losses = []
     for _, parameters, hidden in hidden_over_training(run, every):
-        outputs = run.config.network.read(parameters, hidden)[0].double().numpy()
+        outputs = network.read(parameters, hidden)[0].double().numpy()
         losses.append(_losses(outputs, machine.run(every.inputs), every, task.loss))
         distances = clusters.squared_distances(hidden[0].numpy())
         rows.append(
@@ -168,13 +182,14 @@ def accuracy(
             f"lengths must have at most {_LARGEST // count} symbols for {count} sequences each, "
             f"got {max(lengths)}; ask for shorter or fewer"
         )
+    network, task = parts_of(run)
     parameters = parameters_at(run, -1)
-    machine = run.config.data.machine(run.config.seed)
+    machine = task.machine(run.config.seed)
     right = []
     for length in lengths:
         inputs = random_sequences(count, length, seed)
         with torch.no_grad():
-            answers = run.config.network.outputs(parameters, inputs)[0].argmax(-1).numpy()
+            answers = network.outputs(parameters, inputs)[0].argmax(-1).numpy()
         right.append((answers == machine.run(inputs)).mean())
     return xr.DataArray(right, dims="length", coords={"length": list(lengths)}, name="accuracy")
 

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 
 from grokode.compare.automata import pair_paths
 from grokode.compare.automata.machines import Sequences
-from grokode.compare.automata.measure import TOLERANCES, hidden_over_training, told_apart
+from grokode.compare.automata.measure import (
+    TOLERANCES,
+    hidden_over_training,
+    parts_of,
+    told_apart,
+)
 from grokode.compare.automata.pairs import Pairs, grams, responses, sample_pairs
 from grokode.compare.estimates import wilson
 
@@ -96,7 +101,7 @@ def pair_theory(
         other pairs, and ``drop``, the step at which the flow's mean loss on the other pairs falls
         below 0.1. NaN for a begin that the run does not have.
     """
-    task, network = run.config.data, run.config.network
+    network, task = parts_of(run)
     machine = task.machine(run.config.seed)
     every = Sequences.up_to(task.length)
     pairs = sample_pairs(told_apart(machine, every), every, per_cell, seed)
@@ -121,7 +126,15 @@ def pair_theory(
     steps = run.parameters.step.values
     fitted = np.arange(len(pairs.first)) % 2 == 0
     found = [
-        _from(kept.get(at), at, steps, observed, pairs, fitted, tolerances[0] * sigma)
+        _from(
+            None if at is None else kept.get(at),
+            at,
+            steps,
+            observed,
+            pairs,
+            fitted,
+            tolerances[0] * sigma,
+        )
         for at in begins.values()
     ]
     return xr.Dataset(

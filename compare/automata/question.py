@@ -68,13 +68,14 @@ def measure(
     given = np.asarray(tolerances, dtype=float)
     if given.ndim != 1 or not given.size or not (given > 0).all() or (np.diff(given) <= 0).any():
         raise ValueError(f"tolerances must be positive and increasing, got {list(tolerances)}")
+    _, task = measures.parts_of(run)
     right = measures.accuracy(run, lengths)
     try:
         states = measures.states_over_training(run, tolerances)
     except measures.DivergedStatesError as refusal:
         raise NotMeasured(str(refusal)) from None
     states.attrs |= {
-        "epoch": run.config.data.epoch(run.config.seed),
+        "epoch": task.epoch(run.config.seed),
         "drop_step": drop_step(run),
     }
     sigma = float(states.sigma)
@@ -204,8 +205,8 @@ def _shown(measured: Datasets) -> list[int]:
 
 
 def _last_automaton(run: Run, tolerance: float) -> xr.Dataset:
-    every = Sequences.up_to(run.config.data.length)
-    network = run.config.network
+    network, task = measures.parts_of(run)
+    every = Sequences.up_to(task.length)
     parameters = measures.parameters_at(run, -1)
     hidden = network.states(parameters, every.inputs)
     answers = network.read(parameters, hidden)[0].argmax(-1).numpy()
@@ -225,7 +226,7 @@ def _positions(run: Run) -> xr.Dataset:
 
     Without that of the empty sequence, which is as far from all others as they ever move.
     """
-    task = run.config.data
+    _, task = measures.parts_of(run)
     every = Sequences.up_to(task.length)
     count, total, second = 0, 0.0, 0.0
     for _, _, hidden in measures.hidden_over_training(run, every):

@@ -230,7 +230,7 @@ def _collect(
             to_columns[symbol, m] += back[row, m]
 
 
-@nb.njit(cache=True)  # type: ignore[untyped-decorator]
+@nb.njit(cache=True)
 def _residual(values: Array, answers: Array, mse: bool) -> float:
     """Mean loss; leaves its derivative by the outputs in their place."""
     n, classes = values.shape
