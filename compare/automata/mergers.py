@@ -29,6 +29,8 @@ FALL = 0.1
 """Test loss below which training has dropped, as published."""
 _PLATEAU = 0.9
 """Part of the loss of a guess above which a network still guesses."""
+_APART = 1e-6
+"""Part of the largest hidden value below which a distance is rounding in single precision."""
 _FITTED = 40
 """Checkpoints that rates are fitted on."""
 
@@ -101,40 +103,16 @@ def pair_theory(
         other pairs, and ``drop``, the step at which the flow's mean loss on the other pairs falls
         below 0.1. NaN for a begin that the run does not have.
     """
-    network, task = parts_of(run)
-    machine = task.machine(run.config.seed)
+    _, task = parts_of(run)
     every = Sequences.up_to(task.length)
-    pairs = sample_pairs(told_apart(machine, every), every, per_cell, seed)
-    answers = np.eye(task.classes)[machine.run(every.inputs)]
-    train, _ = task.split(run.config.seed)
-    trained = np.zeros(len(every.inputs), bool)
-    trained[1 + train] = True
+    pairs = sample_pairs(told_apart(task.machine(run.config.seed), every), every, per_cell, seed)
     begins = {"start": 0, "plateau": plateau_end(run)}
-    distances, kept = [], {}
-    for at, parameters, hidden in hidden_over_training(run, every):
-        states = hidden[0].double().numpy()
-        distances.append(np.linalg.norm(states[pairs.second] - states[pairs.first], axis=1))
-        if at in begins.values():
-            outputs = network.read(parameters, hidden)[0].double().numpy()
-            variables = responses(pairs, states, outputs, answers, trained, every)
-            usable = (variables["N"] > 0) & (variables["x"] > (1e-6 * sigma) ** 2)
-            some = Pairs(*(column[usable] for column in pairs))
-            gram = grams(network, parameters, some, states, trained, every)
-            difference = states[some.second] - states[some.first]
-            kept[at] = ({k: v[usable] for k, v in variables.items()}, usable, difference, gram)
-    observed = np.array(distances)
+    observed, kept = _followed(run, every, pairs, [at for at in begins.values() if at is not None])
     steps = run.parameters.step.values
     fitted = np.arange(len(pairs.first)) % 2 == 0
+    floor = tolerances[0] * sigma
     found = [
-        _from(
-            None if at is None else kept.get(at),
-            at,
-            steps,
-            observed,
-            pairs,
-            fitted,
-            tolerances[0] * sigma,
-        )
+        _from(kept.get(-1 if at is None else at), at, steps, observed, pairs, fitted, floor)
         for at in begins.values()
     ]
     return xr.Dataset(
@@ -155,6 +133,31 @@ def pair_theory(
         },
         attrs={"sigma": sigma},
     )
+
+
+def _followed(
+    run: "Run", every: Sequences, pairs: Pairs, begins: Sequence[int]
+) -> tuple[Array, dict[int, Any]]:
+    """Distances (step, pair), and at each begin what the theory needs of the pairs it is about."""
+    network, task = parts_of(run)
+    answers = np.eye(task.classes)[task.machine(run.config.seed).run(every.inputs)]
+    train, _ = task.split(run.config.seed)
+    trained = np.zeros(len(every.inputs), bool)
+    trained[1 + train] = True  # the empty sequence comes first
+    distances, kept = [], {}
+    for at, parameters, hidden in hidden_over_training(run, every):
+        states = hidden[0].double().numpy()
+        apart = np.linalg.norm(states[pairs.second] - states[pairs.first], axis=1)
+        distances.append(apart)
+        if at in begins:
+            outputs = network.read(parameters, hidden)[0].double().numpy()
+            variables = responses(pairs, states, outputs, answers, trained, every)
+            usable = (variables["N"] > 0) & (apart > _APART * np.abs(states).max())
+            some = Pairs(*(column[usable] for column in pairs))
+            gram = grams(network, parameters, some, states, trained, every)
+            difference = states[some.second] - states[some.first]
+            kept[at] = ({k: v[usable] for k, v in variables.items()}, usable, difference, gram)
+    return np.array(distances), kept
 
 
 _DIMS: tuple[tuple[str, tuple[str, ...]], ...] = (
