@@ -26,6 +26,7 @@ __all__ = [
     "DivergedStatesError",
     "accuracy",
     "hidden_over_training",
+    "last_automaton",
     "parameters_at",
     "parts_of",
     "reason_not",
@@ -192,6 +193,41 @@ def accuracy(
             answers = network.outputs(parameters, inputs)[0].argmax(-1).numpy()
         right.append((answers == machine.run(inputs)).mean())
     return xr.DataArray(right, dims="length", coords={"length": list(lengths)}, name="accuracy")
+
+
+def last_automaton(run: "Run", tolerance: float) -> xr.Dataset:
+    """The automaton that hidden states make at the end of training, by leaders.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed.
+    tolerance : float
+        Distance within which two states count as one.
+
+    Returns
+    -------
+    Dataset
+        ``transitions`` (state, symbol) and ``outputs`` (state,), -1 where there is none; attribute
+        ``start``. See `grokode.compare.automata.machines.Extracted`.
+    """
+    import torch
+
+    network, task = parts_of(run)
+    every = Sequences.up_to(task.length)
+    parameters = parameters_at(run, -1)
+    with torch.no_grad():
+        hidden = network.states(parameters, every.inputs)
+        answers = network.read(parameters, hidden)[0].argmax(-1).numpy()
+    grouped = clusters.leaders(clusters.squared_distances(hidden[0].numpy()), tolerance)
+    machine = machines.extract(grouped, every.children, answers)
+    return xr.Dataset(
+        {
+            "transitions": (("state", "symbol"), machine.transitions),
+            "outputs": ("state", machine.outputs),
+        },
+        attrs={"start": machine.start},
+    )
 
 
 def _automaton(

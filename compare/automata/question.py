@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grokode.compare.automata import clusters, figures, machines
+from grokode.compare.automata import figures
 from grokode.compare.automata import measure as measures
 from grokode.compare.automata.claims import judge_run
 from grokode.compare.automata.machines import Sequences
@@ -83,7 +83,7 @@ def measure(
     return {
         "states": states,
         "accuracy": right.to_dataset(),
-        "automaton": _last_automaton(run, sigma * tolerances[-1]),
+        "automaton": measures.last_automaton(run, sigma * tolerances[-1]),
         "positions": _positions(run),
         "pairs": pairs,
         "score": score(pairs),
@@ -202,23 +202,6 @@ def _shown(measured: Datasets) -> list[int]:
     at = int(np.searchsorted(states.step.values, drop))
     around = np.clip([at // 2, at - 3, at - 1, at + 1], 0, last)
     return [0, *around.tolist(), last]
-
-
-def _last_automaton(run: Run, tolerance: float) -> xr.Dataset:
-    network, task = measures.parts_of(run)
-    every = Sequences.up_to(task.length)
-    parameters = measures.parameters_at(run, -1)
-    hidden = network.states(parameters, every.inputs)
-    answers = network.read(parameters, hidden)[0].argmax(-1).numpy()
-    grouped = clusters.leaders(clusters.squared_distances(hidden[0].numpy()), tolerance)
-    machine = machines.extract(grouped, every.children, answers)
-    return xr.Dataset(
-        {
-            "transitions": (("state", "symbol"), machine.transitions),
-            "outputs": ("state", machine.outputs),
-        },
-        attrs={"start": machine.start},
-    )
 
 
 def _positions(run: Run) -> xr.Dataset:
