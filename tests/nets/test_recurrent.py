@@ -227,3 +227,73 @@ def test_presets_are_configurations(name):
     config = nets.preset(name, seed=3)
     assert isinstance(config.network, Recurrent)
     assert nets.TrainingConfig.from_dict(config.to_dict()) == config
+
+
+# Through the loop and the store.
+
+LOOP = nets.TrainingConfig(
+    data=SMALL,
+    network=Recurrent(neurons=10),
+    optimizer="sgd",
+    learning_rate=0.1,
+    steps=40,
+    checkpoint_every=10,
+    log_every=10,
+)
+
+
+def test_a_run_keeps_every_parameter_and_the_split(tmp_path):
+    config = replace(LOOP, train_fraction=0.5)
+    run = nets.train(config, tmp_path / "run", seeds=[0, 1])
+    assert {str(name): value.dims for name, value in run.parameters.items()} == {
+        name: ("seed", "step", *layout.dims)
+        for name, layout in config.network.layout(config.data).items()
+    }
+    assert run.parameters.step.values.tolist() == [0, 10, 20, 30, 40]
+    again = nets.open_run(tmp_path / "run", 1)
+    assert again.config == replace(config, seed=1)
+    train, _ = config.data.split(1)
+    np.testing.assert_array_equal(again.train_pairs, config.data.inputs[train])
+    alone = nets.train(replace(config, seed=1), tmp_path / "alone")
+    np.testing.assert_array_equal(alone.parameters.recurrent, again.parameters.recurrent)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_resumed_training_is_that_which_never_stopped(tmp_path, optimizer):
+    config = replace(LOOP, optimizer=optimizer, learning_rate=0.01)
+    whole = nets.train(config, tmp_path / "whole")
+    nets.train(replace(config, steps=20), tmp_path / "parts")
+    parts = nets.train(config, tmp_path / "parts", resume=True)
+    for name, values in whole.parameters.items():
+        np.testing.assert_array_equal(values, parts.parameters[name])
+
+
+def freeze_recurrent(step, weights):
+    """Put the recurrent weights to zero after every update."""
+    weights.recurrent[:] = 0
+
+
+def test_an_intervention_changes_parameters_by_name(tmp_path):
+    run = nets.train(LOOP, tmp_path / "run", intervention=freeze_recurrent)
+    assert not run.parameters.recurrent.isel(step=-1).any()
+    assert run.parameters.input.isel(step=-1).any()
+
+
+def test_squared_error_is_logged_as_torch_has_it(tmp_path):
+    run = nets.train(LOOP, tmp_path / "run")
+    parameters = {
+        str(name): torch.tensor(value.values[None])
+        for name, value in run.parameters.isel(step=-1).items()
+    }
+    train, _ = SMALL.split(0)
+    values = LOOP.network.outputs(parameters, SMALL.inputs[train])[0]
+    wanted = torch.nn.functional.one_hot(torch.tensor(SMALL.answers(0)[train]), 2).float()
+    expected = torch.nn.functional.mse_loss(values, wanted).item()
+    # Sums of single precision in another order.
+    assert run.metrics.train_loss.isel(step=-1).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_diverging_seed_ends_alone(tmp_path):
+    config = replace(LOOP, learning_rate=300.0, steps=60)
+    with pytest.raises(nets.DivergedError, match="seed 0 at step"):
+        nets.train(config, tmp_path / "run")
