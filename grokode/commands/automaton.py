@@ -1,11 +1,13 @@
 """What a recurrent network's hidden states are, and become."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from grokode.commands.options import Figure, Json, RunPath, Seed, check_new, open_one_seed
 from grokode.commands.telling import ask, draw_sheet, tell
+from grokode.console import note
 
 __all__ = ["automaton"]
 
@@ -23,6 +25,10 @@ def automaton(
         str,
         typer.Option(help="What to draw: automaton, states, losses, positions, pairs or criteria."),
     ] = "automaton",
+    animation: Annotated[
+        Path | None,
+        typer.Option(help="Also write a page on which the states move through training (.html)."),
+    ] = None,
     seed: Seed = None,
     figure: Figure = None,
     json: Json = False,
@@ -33,8 +39,16 @@ def automaton(
     few seconds to a hundred checkpoints. Counts hang on the tolerance, so they stand side by side.
     """
     check_new(figure)
+    check_new(animation, (".html",))
     options = {"tolerances": tolerance} if tolerance else {}
     question, measured = ask("automaton", open_one_seed(run, seed), **options)
     if figure:
         draw_sheet(question, measured, sheet, figure)
+    if animation:
+        from grokode.compare.automata.animation import animation as moving
+        from grokode.files import create_file
+
+        page = moving(measured["positions"], f"Hidden states of {run.name} through training")
+        create_file(animation, lambda out: out.write(page.encode()))
+        note(f"wrote {animation}")
     tell(question, measured, json)

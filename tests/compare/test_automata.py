@@ -1,5 +1,8 @@
 """Clusters, automata and pairs against brute force; a small training that generalises, measured."""
 
+import base64
+import json
+import re
 from dataclasses import replace
 from itertools import product
 
@@ -10,6 +13,7 @@ import xarray as xr
 
 from grokode import theory
 from grokode.compare.automata import clusters, machines, measure, mergers, pair_paths, pairs
+from grokode.compare.automata.animation import animation
 from grokode.compare.automata.machines import Extracted, Sequences
 from grokode.nets.networks import Recurrent, TwoLayer
 from grokode.nets.tasks import Modular
@@ -378,6 +382,29 @@ def test_length_law_is_found_where_it_holds():
     assert law.gain == pytest.approx(0.4, rel=0.3)
     made["merged"] = made.merged & False
     assert mergers.length_law(made).accuracy == 1
+
+
+def test_the_moving_page_holds_every_place(run):
+    count, frames = 12, 400
+    places = np.random.default_rng(0).normal(size=(frames, count, 2))
+    made = xr.Dataset(
+        {
+            "position": (("step", "sequence", "axis"), places),
+            "answer": ("sequence", np.arange(count) % 2),
+            "length": ("sequence", np.arange(count) + 1),
+        },
+        coords={"step": 21 * np.arange(frames)},
+        attrs={"epoch": 21},
+    )
+    page = animation(made, "<b>states</b>")
+    assert "<b>" not in page
+    assert "://" not in page
+    data = json.loads(re.search(r"told = (.*);", page).group(1))
+    sent = np.frombuffer(base64.b64decode(data["places"]), "<i2").reshape(-1, count, 2)
+    assert len(sent) == len(data["epochs"]) == 150
+    first = np.ptp(places[0], axis=0) / np.ptp(sent[0].astype(float), axis=0)
+    # Both axes have one scale; a place is told to one part in 32767 of the largest.
+    assert first[0] == pytest.approx(first[1], rel=1e-3)
 
 
 # Bad input.
