@@ -21,6 +21,13 @@ def automaton(
             "increasing; 0.01 and 0.1 if not given."
         ),
     ] = None,
+    length: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Length of random sequences to be answered, repeatable; 25, 100, 250, 1000, 2500 "
+            "and 10000 if not given."
+        ),
+    ] = None,
     sheet: Annotated[
         str,
         typer.Option(help="What to draw: automaton, states, losses, positions, pairs or criteria."),
@@ -40,7 +47,8 @@ def automaton(
     """
     check_new(figure)
     check_new(animation, (".html",))
-    options = {"tolerances": tolerance} if tolerance else {}
+    given = {"tolerances": tolerance, "lengths": length}
+    options = {name: values for name, values in given.items() if values}
     question, measured = ask("automaton", open_one_seed(run, seed), **options)
     if figure:
         draw_sheet(question, measured, sheet, figure)
