@@ -13,7 +13,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from grokode import nets
-from grokode.compare.automata import figures, measure, mergers
+from grokode.compare.automata import figures, measure
 
 
 def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 3600) -> None:
@@ -44,9 +44,7 @@ def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 3600) -> No
         states = measure.states_over_training(run)
         machine = measure.last_automaton(run, 0.1 * float(states.sigma))
         right = measure.accuracy(run, (100, 1000))
-    epoch = run.config.data.epoch(run.config.seed)
-    states.attrs |= {"epoch": epoch, "drop_step": mergers.drop_step(run)}
-    print(f"generalises from epoch {states.attrs['drop_step'] / epoch:.0f}")
+    print(f"generalises from epoch {states.attrs['drop_step'] / states.attrs['epoch']:.0f}")
     print(right.to_series().to_string())
     print(states.isel(step=-1).drop_dims("length").to_dataframe().T.to_string())
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from grokode.nets.runs import Run
 
 __all__ = [
+    "FALL",
     "LENGTHS",
     "TOLERANCES",
     "DivergedStatesError",
     "accuracy",
+    "drop_step",
     "hidden_over_training",
     "last_automaton",
     "parameters_at",
@@ -40,6 +42,8 @@ TOLERANCES = (0.01, 0.1)
 """Parts of sigma within which two hidden states count as one; the first is the published one."""
 LENGTHS = (25, 100, 250, 1000, 2500, 10_000)
 """Lengths of random sequences, as published."""
+FALL = 0.1
+"""Test loss below which training has dropped, as published."""
 _LARGEST = 200_000_000
 """Symbols of one set of random sequences; more would not be read in seconds."""
 
@@ -92,6 +96,20 @@ def hidden_over_training(
             yield at, parameters, network.states(parameters, sequences.inputs)
 
 
+def drop_step(run: "Run") -> float:
+    """The first logged step from which the test loss stays below 0.1, or NaN.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed.
+    """
+    loss = run.metrics.test_loss
+    above = np.flatnonzero(~(loss.values < FALL))
+    after = int(above[-1]) + 1 if above.size else 0
+    return float(loss.step[after]) if after < loss.size else float("nan")
+
+
 def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -> xr.Dataset:
     """Clusters of hidden states, the automaton they make, merged pairs and losses, per checkpoint.
 
@@ -111,7 +129,8 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
         where not finite), ``equivalent`` to the task's automaton, and pairs of non-empty sequences
         within the tolerance, ``agreeing_merged`` and ``disagreeing_merged``, where two sequences
         agree if the same answer is right whatever follows; ``loss`` (step, length), and ``sigma``.
-        Attributes ``agreeing_pairs`` and ``disagreeing_pairs``: how many there are.
+        Attributes ``agreeing_pairs`` and ``disagreeing_pairs``, how many there are; ``epoch``, the
+        steps of one; ``drop_step``, see `drop_step`.
 
     Raises
     ------
@@ -152,7 +171,12 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
             "within": list(tolerances),
             "length": np.arange(1, task.length + 1),
         },
-        attrs={"agreeing_pairs": same, "disagreeing_pairs": total - same},
+        attrs={
+            "agreeing_pairs": same,
+            "disagreeing_pairs": total - same,
+            "epoch": task.epoch(run.config.seed),
+            "drop_step": drop_step(run),
+        },
     )
 
 

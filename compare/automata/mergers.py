@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from grokode.compare.automata import pair_paths
 from grokode.compare.automata.machines import Sequences
 from grokode.compare.automata.measure import (
+    FALL,
     TOLERANCES,
+    drop_step,
     hidden_over_training,
     parts_of,
     told_apart,
@@ -21,32 +23,16 @@ from grokode.compare.estimates import wilson
 if TYPE_CHECKING:
     from grokode.nets.runs import Run
 
-__all__ = ["drop_step", "length_law", "pair_theory", "plateau_end", "score"]
+__all__ = ["length_law", "pair_theory", "plateau_end", "score"]
 
 Array = NDArray[Any]
 
-FALL = 0.1
-"""Test loss below which training has dropped, as published."""
 _PLATEAU = 0.9
 """Part of the loss of a guess above which a network still guesses."""
 _APART = 1e-6
 """Part of the largest hidden value below which a distance is rounding in single precision."""
 _FITTED = 40
 """Checkpoints that rates are fitted on."""
-
-
-def drop_step(run: "Run") -> float:
-    """The first logged step from which the test loss stays below 0.1, or NaN.
-
-    Parameters
-    ----------
-    run : Run
-        Of one seed.
-    """
-    loss = run.metrics.test_loss
-    above = np.flatnonzero(~(loss.values < FALL))
-    after = int(above[-1]) + 1 if above.size else 0
-    return float(loss.step[after]) if after < loss.size else float("nan")
 
 
 def plateau_end(run: "Run") -> int | None:

@@ -12,7 +12,7 @@ from grokode.compare.automata import figures
 from grokode.compare.automata import measure as measures
 from grokode.compare.automata.claims import judge_run
 from grokode.compare.automata.machines import Sequences
-from grokode.compare.automata.mergers import drop_step, length_law, pair_theory, score
+from grokode.compare.automata.mergers import length_law, pair_theory, score
 from grokode.compare.automata.tables import (
     accuracy_table,
     automaton_json,
@@ -68,16 +68,11 @@ def measure(
     given = np.asarray(tolerances, dtype=float)
     if given.ndim != 1 or not given.size or not (given > 0).all() or (np.diff(given) <= 0).any():
         raise ValueError(f"tolerances must be positive and increasing, got {list(tolerances)}")
-    _, task = measures.parts_of(run)
     right = measures.accuracy(run, lengths)
     try:
         states = measures.states_over_training(run, tolerances)
     except measures.DivergedStatesError as refusal:
         raise NotMeasured(str(refusal)) from None
-    states.attrs |= {
-        "epoch": task.epoch(run.config.seed),
-        "drop_step": drop_step(run),
-    }
     sigma = float(states.sigma)
     pairs = pair_theory(run, sigma, per_cell=per_cell, tolerances=tolerances)
     return {

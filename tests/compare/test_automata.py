@@ -305,7 +305,7 @@ def test_small_training_becomes_the_automaton_of_parity(states):
 
 
 def test_only_agreeing_states_merge(run, states):
-    after = states.sel(step=states.step > mergers.drop_step(run) + 600)
+    after = states.sel(step=states.step > measure.drop_step(run) + 600)
     assert (after.disagreeing_merged == 0).all()
     assert (after.agreeing_merged.isel(step=-1) > 300).all()
     assert states.attrs["agreeing_pairs"] == 2 * (63 * 62 // 2)
@@ -319,7 +319,7 @@ def test_states_grow_before_they_merge(states):
 
 
 def test_it_generalises_at_the_drop(run, states):
-    drop = mergers.drop_step(run)
+    drop = measure.drop_step(run)
     assert 0 < drop < run.metrics.step[-1]
     assert (run.metrics.test_loss.sel(step=slice(drop, None)) < 0.1).all()
     end = mergers.plateau_end(run)
