@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, runs, theory, train, training
+from grokode.commands import analyse, automaton, demo, runs, theory, training
 from grokode.console import one_line_errors
 
 __all__ = ["application", "main"]
@@ -25,7 +25,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_version)
     for command in (
-        train.demo,
+        demo.demo,
         training.train(arguments),
         runs.import_,
         runs.info,
@@ -36,6 +36,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         analyse.mechanism,
         analyse.grokking,
         analyse.scores,
+        automaton.automaton,
         analyse.report,
         theory.contour,
         theory.prove,

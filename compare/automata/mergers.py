@@ -18,7 +18,7 @@ from grokode.compare.automata.measure import (
     told_apart,
 )
 from grokode.compare.automata.pairs import Pairs, grams, responses, sample_pairs
-from grokode.compare.estimates import wilson
+from grokode.compare.common.estimates import wilson
 
 if TYPE_CHECKING:
     from grokode.nets.runs import Run
