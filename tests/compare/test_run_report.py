@@ -63,10 +63,10 @@ def never_learned(folder):
     run = nets.train(config, folder / "never")
     spoilt = run.weights.isel(step=-1).load()
     layers = {name: spoilt[name].values[None] for name in ("theta", "xi")}
-    bad = {name: np.full_like(layer, np.nan) for name, layer in layers.items()}
+    nothing = {name: np.full_like(values, np.nan) for name, values in layers.items()}
     with RunWriter(run.path) as writer:
         writer.reopen(config)
-        for step, values in ((60, bad), (80, layers)):
+        for step, values in ((60, nothing), (80, layers)):
             writer.checkpoint(step, [0], values)
         writer.publish([0], {}, 1.0)
     return nets.open_run(run.path)
