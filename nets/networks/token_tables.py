@@ -133,7 +133,10 @@ class TableGradient:
         p = parameters["W_E"].shape[2] - network.equals
         self._groups = [
             (
-                {name: value[group].detach().requires_grad_() for name, value in parameters.items()},
+                {
+                    name: value[group].detach().requires_grad_()
+                    for name, value in parameters.items()
+                },
                 {name: value[group] for name, value in gradients.items()},
                 [
                     (group, block, _Block(network, p, inputs[group, block], answers[group, block]))
@@ -166,9 +169,7 @@ class TableGradient:
                 loss: Tensor | float = 0.0
                 for group, block, pairs in blocks:
                     factors = None if kept is None else kept[group, block]
-                    loss = loss + pairs.pull(
-                        plain, pulled, self._loss_dtype, self._weight, factors
-                    )
+                    loss = loss + pairs.pull(plain, pulled, self._loss_dtype, self._weight, factors)
                 losses.append(loss / self._examples)
             found = torch.autograd.grad(given, list(parameters.values()), pulled.given())
             for name, gradient in zip(parameters, found, strict=True):
@@ -191,7 +192,12 @@ class _Block:
         self._asks_x = self._x if network.equals else ((own * p + x) * p + y).flatten()
 
     def pull(
-        self, tables: _Tables, pulled: _Tables, dtype: torch.dtype, weight: float, kept: Tensor | None
+        self,
+        tables: _Tables,
+        pulled: _Tables,
+        dtype: torch.dtype,
+        weight: float,
+        kept: Tensor | None,
     ) -> Tensor:
         """Sum of the losses (s,) of these pairs; adds their part to the tables' gradient."""
         seeds, examples, _ = self._answers.shape

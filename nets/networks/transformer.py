@@ -153,7 +153,7 @@ class Transformer:
         Examples
         --------
         >>> float(Transformer().draw(113, seed=1)["W_E"][0, 0].round(6))
-        0.058454
+        -0.134845
         """
         shapes = {name: shape for name, (_, shape) in self.layout(p).items()}
         generator = torch.Generator().manual_seed(seed)
@@ -169,9 +169,7 @@ class Transformer:
                 values.copy_(torch.randn(values.shape, generator=generator) / scale)
         return {name: values.double().numpy() for name, values in drawn.items()}
 
-    def outputs(
-        self, parameters: Parameters, inputs: Tensor, kept: Tensor | None = None
-    ) -> Tensor:
+    def outputs(self, parameters: Parameters, inputs: Tensor, kept: Tensor | None = None) -> Tensor:
         """Logits (seed, example, class), differentiable; see `activations`."""
         return self.activations(parameters, inputs, kept).logits
 
@@ -188,7 +186,12 @@ class Transformer:
         kept : Tensor (seed, example, layer, neuron), optional
             Factors of dropout, one to a neuron; with attention only, to a component of the heads.
         """
-        stream = self._embedded(parameters, inputs)
+        return self.read(parameters, self.embed(parameters, inputs), kept)
+
+    def read(
+        self, parameters: Parameters, stream: Tensor, kept: Tensor | None = None
+    ) -> Activations:
+        """As `activations`, from a residual stream (seed, example, position, width) of tokens."""
         attentions, middles, neurons = [], [], []
         for layer in range(self.layers):
             # Nothing reads the other positions of the last layer.
@@ -216,7 +219,7 @@ class Transformer:
             torch.stack(neurons, 2) if neurons else stream.new_empty(*stream.shape[:2], 1, 0),
         )
 
-    def _embedded(self, parameters: Parameters, inputs: Tensor) -> Tensor:
+    def embed(self, parameters: Parameters, inputs: Tensor) -> Tensor:
         """Embedding and position of every token, (seed, example, position, width)."""
         W_E = parameters["W_E"]
         seeds, _, tokens = W_E.shape
@@ -236,9 +239,7 @@ class Transformer:
         queries = torch.einsum("shed,supd->suhpe", W_Q, stream[:, :, -1:] if last else stream)
         values = torch.einsum("shed,supd->suhpe", W_V, stream)
         scores = queries @ keys.mT / math.sqrt(W_K.shape[2])
-        causal = torch.ones_like(scores[0, 0, 0]).tril(
-            scores.shape[-1] - scores.shape[-2]
-        )
+        causal = torch.ones_like(scores[0, 0, 0]).tril(scores.shape[-1] - scores.shape[-2])
         pattern = scores.masked_fill(causal == 0, -torch.inf).softmax(-1)
         pattern = self.attention_rate * pattern + (1 - self.attention_rate) * causal
         heads = (pattern @ values).transpose(2, 3).flatten(3)
