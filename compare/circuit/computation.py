@@ -12,10 +12,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from grokode.nets.activations import ACTIVATIONS, check_activation
-from grokode.nets.networks.summed_embeddings import SummedEmbeddings
-from grokode.nets.networks.transformer import Transformer
-from grokode.theory.fourier import check_modulus
+from grokode.nets.networks import Network, SummedEmbeddings, Transformer, transformer_model
+from grokode.nets.networks.activations import ACTIVATIONS, check_activation
+from grokode.nets.tasks import Modular
+from grokode.theory.modulus import check_modulus
 
 __all__ = ["Computation", "of_summed_embeddings", "of_transformer", "of_two_layer"]
 
@@ -107,15 +107,14 @@ def of_transformer(network: Transformer, parameters: Mapping[str, ArrayLike]) ->
     Examples
     --------
     >>> network = Transformer(width=8, heads=2, neurons=16)
-    >>> found = of_transformer(network, network.draw(5, seed=0))
+    >>> found = of_transformer(network, network.draw(Modular(p=5), seed=0))
     >>> found.logits.shape, found.neurons.shape, found.to_logits.shape
     ((5, 5, 5), (5, 5, 16), (5, 16))
     """
     if "W_E" not in parameters:
         raise ValueError(f"parameters must hold W_E, got {', '.join(parameters) or 'none'}")
     p = check_modulus(np.shape(parameters["W_E"])[-1] - network.equals)
-    expected = {name: shape for name, (_, shape) in network.layout(p).items()}
-    values = _checked(parameters, expected)
+    values = _checked(parameters, _shapes(network, p))
     embedding = values["W_E"][0].T[:p]
     to_logits = None
     if network.neurons:
@@ -123,7 +122,7 @@ def of_transformer(network: Transformer, parameters: Mapping[str, ArrayLike]) ->
         to_logits = (unembedding.T @ values["W_out"][0, -1]).numpy()
 
     def read(stream: Tensor) -> tuple[Tensor, Tensor | None]:
-        found = network.read(values, stream)
+        found = transformer_model.read(network, values, stream)
         return found.logits[..., :p], found.neurons[:, :, -1] if network.neurons else None
 
     def with_embedding(table: Array) -> dict[str, Tensor]:
@@ -134,8 +133,8 @@ def of_transformer(network: Transformer, parameters: Mapping[str, ArrayLike]) ->
     return _computation(
         p,
         read,
-        lambda pairs, table=None: network.embed(
-            values if table is None else with_embedding(table), pairs
+        lambda pairs, table=None: transformer_model.embed(
+            network, values if table is None else with_embedding(table), pairs
         ),
         embedding.numpy(),
         to_logits,
@@ -149,17 +148,8 @@ def of_summed_embeddings(
     """That of a network that adds the embeddings, of parameters without a seed dimension."""
     if "embed" not in parameters or "W" not in parameters:
         raise ValueError(f"parameters must hold embed, W, b, unembed; got {', '.join(parameters)}")
-    p, width = np.shape(parameters["embed"])
-    layers = network.layers
-    values = _checked(
-        parameters,
-        {
-            "embed": (check_modulus(p), width),
-            "unembed": (p, width),
-            "W": (layers, width, width),
-            "b": (layers, width),
-        },
-    )
+    p = check_modulus(len(np.asarray(parameters["embed"])))
+    values = _checked(parameters, _shapes(network, p))
 
     def embed(pairs: Tensor, table: Array | None = None) -> Tensor:
         return network.embed(
@@ -249,6 +239,10 @@ def _computation(
         from_embedding=logits_of,
         embedding_gradients=gradients,
     )
+
+
+def _shapes(network: Network, p: int) -> dict[str, tuple[int, ...]]:
+    return {name: layout.shape for name, layout in network.layout(Modular(p=p)).items()}
 
 
 def _checked(

@@ -121,6 +121,6 @@ def circularity(embedding: Array) -> float:
     if min(p - 1, width) < 4:
         raise ValueError(f"embedding must have four components, got shape {embedding.shape}")
     centred = embedding - embedding.mean(0)
-    left, sizes, _ = np.linalg.svd(centred, full_matrices=False)
+    left, _, _ = np.linalg.svd(centred, full_matrices=False)
     power = np.square(np.abs(np.fft.rfft(left[:, :4], axis=0)[1:])) * 2 / p
     return float(power.max(0).mean())

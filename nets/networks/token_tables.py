@@ -2,20 +2,27 @@
 
 Only the last position's query is needed, and what a token contributes at a position does not depend
 on the other tokens: scores, values and the unembedded residual stream are tables over residues.
-Everything linear between two nonlinearities is multiplied out once, over weights, not over pairs:
-heads to neurons W_in W_O, neurons to logits W_U^T W_out, heads to logits W_U^T W_O. What remains for
-a pair is a softmax over positions and one hidden layer, whose gradient is written out here; autograd
-takes it from the tables to the parameters, which costs as much as a few hundred pairs.
+Everything linear between two nonlinearities is multiplied out once, over weights and not over
+pairs: heads to neurons W_in W_O, neurons to logits W_U^T W_out, heads to logits W_U^T W_O. What
+remains for a pair is a softmax over positions and one hidden layer, whose gradient is written out
+here; autograd takes it from the tables to the parameters, at the cost of a few hundred pairs.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from grokode.nets.networks.transformer import Transformer
+from grokode.nets.networks.base import Parameters
+from grokode.nets.networks.own_pairs import OwnPairs, kept_factors
+from grokode.nets.tasks.base import Task
+from grokode.nets.tasks.examples import Examples
+
+if TYPE_CHECKING:
+    from grokode.nets.networks.transformer import Transformer
 
 __all__ = ["TableGradient"]
 
@@ -37,9 +44,9 @@ class _Tables:
     values_x: Tensor  # (s, p, head_output)
     values_y: Tensor  # (s, p, head_output)
     values_sign: Tensor | None  # (s, 1, head_output)
-    into: Tensor | None  # (s, neuron, head_output)
-    base: Tensor | None  # (s, 1 or p, neuron)
-    out: Tensor | None  # (s, class, neuron)
+    into: Tensor  # (s, neuron, head_output)
+    base: Tensor  # (s, 1 or p, neuron)
+    out: Tensor  # (s, class, neuron)
     skip: Tensor  # (s, class, head_output)
     bias: Tensor  # (s, 1 or p, class)
 
@@ -48,7 +55,7 @@ class _Tables:
         return [value for value in vars(self).values() if value is not None]
 
 
-def _tables(network: Transformer, parameters: Mapping[str, Tensor]) -> _Tables:
+def _tables(network: "Transformer", parameters: Parameters) -> _Tables:
     tokens = parameters["W_E"].mT
     positions = parameters["W_pos"]
     p = tokens.shape[1] - network.equals
@@ -66,8 +73,9 @@ def _tables(network: Transformer, parameters: Mapping[str, Tensor]) -> _Tables:
         scores_y = torch.einsum("shd,syd->syh", asked[:, 0], of_y)
     flat_V = W_V.flatten(1, 2).mT
     unembed = parameters["W_E" if network.tied else "W_U"].mT
-    into = base = out = None
-    bias = last
+    skip, bias = unembed @ W_O, last
+    # Attention only has no neurons; nothing below need know.
+    into, base, out = W_O[:, :0], last[..., :0], skip[..., :0]
     if network.neurons:
         W_in, b_in, W_out, b_out = (
             parameters[name][:, 0] for name in ("W_in", "b_in", "W_out", "b_out")
@@ -85,7 +93,7 @@ def _tables(network: Transformer, parameters: Mapping[str, Tensor]) -> _Tables:
         into,
         base,
         out,
-        unembed @ W_O,
+        skip,
         bias @ unembed.mT,
     )
 
@@ -97,138 +105,131 @@ class TableGradient:
     ----------
     network : Transformer
         Of one layer.
-    parameters, gradients : mappings of name to Tensor (seed, *shape)
-        Parameters are read, gradients written, in place at every call.
-    inputs : integers (seed, example, 2)
-        Every seed's training pairs.
-    answers : integers (seed, example)
-    loss_dtype : torch.dtype
-        Format of softmax and loss.
-    summed : bool
-        Take the gradient of the sum over pairs rather than of the mean.
+    task, examples, parameters, gradients, seeds
+        As `grokode.nets.networks.base.Network.objective` has them.
+
+    Raises
+    ------
+    ValueError
+        If the network has more layers.
     """
 
     def __init__(
         self,
-        network: Transformer,
-        parameters: Mapping[str, Tensor],
-        gradients: Mapping[str, Tensor],
-        inputs: Tensor,
-        answers: Tensor,
-        *,
-        loss_dtype: torch.dtype = torch.float64,
-        summed: bool = False,
+        network: "Transformer",
+        task: Task,
+        examples: Examples,
+        parameters: Parameters,
+        gradients: Parameters,
+        seeds: Sequence[int],
     ) -> None:
         if network.layers != 1:
-            raise ValueError(f"network must have one layer, got {network.layers}; use outputs")
+            raise ValueError(f"tables are of one layer, got layers = {network.layers}")
         self._network = network
-        self._loss_dtype = loss_dtype
-        seeds, examples = answers.shape
+        self._seeds = tuple(seeds)
+        pairs = OwnPairs.of(task, examples)
+        inputs = pairs.inputs
         # A processor does better seed by seed in blocks that fit its cache, a GPU all at once.
-        on_cpu = answers.device.type == "cpu"
-        groups = [slice(s, s + 1) for s in range(seeds)] if on_cpu else [slice(None)]
+        on_cpu = inputs.device.type == "cpu"
+        groups = [slice(s, s + 1) for s in range(len(inputs))] if on_cpu else [slice(None)]
         width = max(network.neurons, network.width) * parameters["W_E"].itemsize
-        rows = max(1, _BLOCK_BYTES // width) if on_cpu else examples
-        blocks = [slice(first, first + rows) for first in range(0, examples, rows)]
-        p = parameters["W_E"].shape[2] - network.equals
+        rows = max(1, _BLOCK_BYTES // width) if on_cpu else inputs.shape[1]
+        blocks = [slice(first, first + rows) for first in range(0, inputs.shape[1], rows)]
         self._groups = [
-            (
+            _Group(
+                network,
                 {
                     name: value[group].detach().requires_grad_()
                     for name, value in parameters.items()
                 },
                 {name: value[group] for name, value in gradients.items()},
-                [
-                    (group, block, _Block(network, p, inputs[group, block], answers[group, block]))
-                    for block in blocks
-                ],
+                [_Block(network, task.classes, inputs, (group, block), pairs) for block in blocks],
             )
             for group in groups
         ]
-        self._examples = examples
-        self._weight = 1.0 if summed else 1 / examples
+        self._like = parameters["W_E"]
+        self._examples = inputs.shape[1]
 
-    def __call__(self, kept: Tensor | None = None) -> Tensor:
-        """Mean loss (seed,); the gradients are filled.
+    def __call__(self, step: int) -> Tensor:
+        """Mean loss (seed,) at the parameters; fills the gradients."""
+        network, kept = self._network, None
+        if network.dropout:
+            shape = (self._examples, network.neurons or network.width)
+            kept = kept_factors(self._seeds, step, shape, network.dropout, self._like)
+        return torch.cat([group(kept) for group in self._groups])
 
-        Parameters
-        ----------
-        kept : Tensor (seed, example, neuron), optional
-            Factors of dropout.
-        """
-        losses = []
-        for parameters, gradients, blocks in self._groups:
-            with torch.enable_grad():
-                tables = _tables(self._network, parameters)
-            given = tables.given()
-            with torch.no_grad():
-                plain = _Tables(*(v if v is None else v.detach() for v in vars(tables).values()))
-                pulled = _Tables(
-                    *(v if v is None else torch.zeros_like(v) for v in vars(tables).values())
-                )
-                loss: Tensor | float = 0.0
-                for group, block, pairs in blocks:
-                    factors = None if kept is None else kept[group, block]
-                    loss = loss + pairs.pull(plain, pulled, self._loss_dtype, self._weight, factors)
-                losses.append(loss / self._examples)
-            found = torch.autograd.grad(given, list(parameters.values()), pulled.given())
-            for name, gradient in zip(parameters, found, strict=True):
-                gradients[name].copy_(gradient)
-        return torch.cat(losses)
+
+class _Group:
+    """Some seeds: their parameters, and their pairs block by block."""
+
+    def __init__(
+        self,
+        network: "Transformer",
+        parameters: Parameters,
+        gradients: Parameters,
+        blocks: "list[_Block]",
+    ) -> None:
+        self._network = network
+        self._parameters, self._gradients = parameters, gradients
+        self._blocks = blocks
+
+    def __call__(self, kept: Tensor | None) -> Tensor:
+        with torch.enable_grad():
+            tables = _tables(self._network, self._parameters)
+        plain = _Tables(*(v if v is None else v.detach() for v in vars(tables).values()))
+        pulled = _Tables(*(v if v is None else v.new_zeros(v.shape) for v in vars(plain).values()))
+        loss = torch.stack([block.pull(plain, pulled, kept) for block in self._blocks]).sum(0)
+        back = torch.autograd.grad(tables.given(), list(self._parameters.values()), pulled.given())
+        for name, value in zip(self._parameters, back, strict=True):
+            self._gradients[name].copy_(value)
+        return loss
 
 
 class _Block:
     """Some pairs of some seeds."""
 
-    def __init__(self, network: Transformer, p: int, inputs: Tensor, answers: Tensor) -> None:
+    def __init__(
+        self,
+        network: "Transformer",
+        p: int,
+        inputs: Tensor,
+        part: tuple[slice, slice],
+        pairs: OwnPairs,
+    ) -> None:
         self._rate = network.attention_rate
         self._heads = network.heads
         self._dropout_on_heads = not network.neurons
-        self._answers = answers[..., None]
-        x, y = inputs.unbind(-1)
-        own = torch.arange(len(inputs), device=inputs.device)[:, None]
+        self._part, self._criterion = part, pairs.criterion
+        x, y = inputs[part].unbind(-1)
+        self._shape = x.shape
+        own = torch.arange(len(x), device=inputs.device)[:, None]
         # Rows of tables whose leading dimension, the seed, is flattened.
         self._x, self._y = ((own * p + v).flatten() for v in (x, y))
         self._asks_x = self._x if network.equals else ((own * p + x) * p + y).flatten()
 
-    def pull(
-        self,
-        tables: _Tables,
-        pulled: _Tables,
-        dtype: torch.dtype,
-        weight: float,
-        kept: Tensor | None,
-    ) -> Tensor:
-        """Sum of the losses (s,) of these pairs; adds their part to the tables' gradient."""
-        seeds, examples, _ = self._answers.shape
+    def pull(self, tables: _Tables, pulled: _Tables, kept: Tensor | None) -> Tensor:
+        """The part (s,) of these pairs in the loss; adds theirs to the tables' gradient."""
+        kept = None if kept is None else kept[self._part]
+        of_heads, of_neurons = (kept, None) if self._dropout_on_heads else (None, kept)
         heads, attention = self._attend(tables)
-        of_heads = kept if self._dropout_on_heads else None
-        z = heads.view(seeds, examples, -1)
-        z = z if of_heads is None else z * of_heads
+        z = _times(heads.view(*self._shape, -1), of_heads)
+        active = z @ tables.into.mT
+        active += self._of_last(tables.base)
+        active.relu_()
+        dropped = _times(active, of_neurons)
         logits = z @ tables.skip.mT
         logits += self._of_last(tables.bias)
-        active = None
-        if tables.into is not None and tables.base is not None and tables.out is not None:
-            active = z @ tables.into.mT
-            active += self._of_last(tables.base)
-            active.relu_()
-            dropped = active if kept is None else active * kept
-            logits.baddbmm_(dropped, tables.out.mT)
-        loss, residual = self._loss(logits, dtype, weight)
-        back = residual @ tables.skip
+        logits.baddbmm_(dropped, tables.out.mT)
+        residual, loss = self._criterion(logits, self._part)
         pulled.skip.baddbmm_(residual.mT, z)
+        pulled.out.baddbmm_(residual.mT, dropped)
         self._to_last(pulled.bias, residual)
-        if active is not None:
-            pulled.out.baddbmm_(residual.mT, dropped)  # type: ignore[union-attr]
-            slope = residual @ tables.out  # type: ignore[operator]
-            slope = slope if kept is None else slope * kept
-            torch.ops.aten.threshold_backward.grad_input(slope, active, 0, grad_input=slope)
-            pulled.into.baddbmm_(slope.mT, z)  # type: ignore[union-attr]
-            self._to_last(pulled.base, slope)  # type: ignore[arg-type]
-            back.baddbmm_(slope, tables.into)  # type: ignore[arg-type]
-        if of_heads is not None:
-            back *= of_heads
-        self._attend_back(tables, pulled, back.view_as(heads), attention)
+        slope = _times(residual @ tables.out, of_neurons)
+        torch.ops.aten.threshold_backward.grad_input(slope, active, 0, grad_input=slope)
+        pulled.into.baddbmm_(slope.mT, z)
+        self._to_last(pulled.base, slope)
+        back = (residual @ tables.skip).baddbmm_(slope, tables.into)
+        self._attend_back(pulled, _times(back, of_heads).view_as(heads), attention)
         return loss
 
     def _attend(self, tables: _Tables) -> tuple[Tensor, list[Tensor]]:
@@ -247,9 +248,7 @@ class _Block:
             heads.addcmul_(taken[..., position : position + 1], value)
         return heads, [softmax, taken, *values]
 
-    def _attend_back(
-        self, tables: _Tables, pulled: _Tables, back: Tensor, attention: list[Tensor]
-    ) -> None:
+    def _attend_back(self, pulled: _Tables, back: Tensor, attention: list[Tensor]) -> None:
         softmax, taken, *values = attention
         to_taken = torch.stack([(back * value).sum(-1) for value in values], -1)
         to_scores = to_taken - (softmax * to_taken).sum(-1, keepdim=True)
@@ -275,7 +274,7 @@ class _Block:
 
     def _all(self, table: Tensor) -> Tensor:
         """The one row (s, 1, n) of "=", for every pair (s u, n)."""
-        return table.expand(-1, self._answers.shape[1], -1).reshape(-1, table.shape[-1])
+        return table.expand(-1, self._shape[1], -1).reshape(-1, table.shape[-1])
 
     def _to_sign(self, pulled: Tensor, values: Tensor) -> None:
         pulled += values.view(len(pulled), -1, pulled.shape[-1]).sum(1, keepdim=True)
@@ -285,7 +284,7 @@ class _Block:
         if table.shape[1] == 1:
             return table
         rows = table.flatten(0, 1).index_select(0, self._y)
-        return rows.view(len(table), -1, table.shape[-1])
+        return rows.view(*self._shape, table.shape[-1])
 
     def _to_last(self, pulled: Tensor, values: Tensor) -> None:
         if pulled.shape[1] == 1:
@@ -293,14 +292,6 @@ class _Block:
         else:
             pulled.flatten(0, 1).index_add_(0, self._y, values.flatten(0, 1))
 
-    def _loss(self, logits: Tensor, dtype: torch.dtype, weight: float) -> tuple[Tensor, Tensor]:
-        """Sum of the losses (s,), and the weighted residual softmax - answer (s, u, class)."""
-        shifted = logits.to(dtype)
-        shifted = shifted - shifted.amax(-1, keepdim=True)
-        right = shifted.gather(-1, self._answers)
-        residual = shifted.exp_()
-        total = residual.sum(-1, keepdim=True)
-        loss = (total.log() - right).sum((1, 2))
-        residual *= weight / total
-        residual.scatter_add_(-1, self._answers, residual.new_tensor(-weight).expand_as(right))
-        return loss, residual.to(logits.dtype)
+
+def _times(values: Tensor, factors: Tensor | None) -> Tensor:
+    return values if factors is None else values * factors

@@ -1,4 +1,4 @@
-"""Measures of the circuit against brute force over all pairs, autograd, and networks made by hand."""
+"""Measures of the circuit against brute force over all pairs, and networks made by hand."""
 
 import numpy as np
 import pytest
@@ -28,8 +28,8 @@ from grokode.compare.circuit.waves import (
     gini,
     restricted_loss,
 )
-from grokode.nets.networks.summed_embeddings import SummedEmbeddings
-from grokode.nets.networks.transformer import Transformer
+from grokode.nets.networks import SummedEmbeddings, Transformer
+from grokode.nets.tasks import Modular
 
 P = 7
 X, Y = np.indices((P, P))
@@ -234,7 +234,7 @@ def test_a_two_layer_network_is_symmetric_and_its_logits_are_its_own():
 def test_a_transformers_gradients_by_embeddings(settings):
     """Against a difference of logits: the embedding of one token is moved, pairs with x != y."""
     network = Transformer(width=8, heads=2, neurons=6, **settings)
-    parameters = network.draw(P, 1)
+    parameters = network.draw(Modular(p=P), 1)
     found = of_transformer(network, parameters)
     triples = np.array([[0, 1, 2], [3, 6, 6], [5, 2, 0]])
     gradients = found.embedding_gradients(triples)
@@ -254,7 +254,9 @@ def test_a_transformers_gradients_by_embeddings(settings):
 
 def test_subtraction_is_addition_with_y_renamed():
     network = Transformer(width=8, heads=2, neurons=6)
-    found = of_transformer(network, network.draw(P, 1)).with_training_pairs([[1, 2], [3, 3]])
+    found = of_transformer(network, network.draw(Modular(p=P), 1)).with_training_pairs(
+        [[1, 2], [3, 3]]
+    )
     turned = found.as_sum("subtraction")
     assert (turned.logits[2, 3] == found.logits[2, 4]).all()
     assert turned.trained[1, 5] == turned.trained[3, 4] == 1
@@ -269,7 +271,7 @@ def test_subtraction_is_addition_with_y_renamed():
 
 def test_attention_only_has_reasons_for_what_needs_neurons():
     network = Transformer(width=8, heads=2, neurons=0)
-    found = circuit(of_transformer(network, network.draw(P, 0)))
+    found = circuit(of_transformer(network, network.draw(Modular(p=P), 0)))
     assert np.isnan(found.ablated_loss).all()
     assert found.attrs["reasons"]["ablated_loss"] == "the network has no neurons, attention only"
     assert found.attrs["reasons"]["excluded_loss"] == "the training pairs are not known"
@@ -280,7 +282,7 @@ def test_attention_only_has_reasons_for_what_needs_neurons():
 def test_ablations_without_neurons_that_matter():
     """If the neurons give nothing, cutting them changes nothing, and leaving out the rest all."""
     network = Transformer(width=8, heads=2, neurons=6)
-    parameters = network.draw(P, 0) | {"W_in": np.zeros((1, 6, 8))}
+    parameters = network.draw(Modular(p=P), 0) | {"W_in": np.zeros((1, 6, 8))}
     found = circuit(of_transformer(network, parameters))
     whole = float(found.loss.sel(part="all"))
     lost = found.ablated_loss
@@ -311,7 +313,9 @@ def test_key_frequencies_of_a_map_made_by_hand():
 )
 def test_bad_parameters_are_named(change, words):
     network = Transformer(width=8, heads=2, neurons=6)
-    parameters = {n: v for n, v in (network.draw(P, 0) | change).items() if v is not None}
+    parameters = {
+        n: v for n, v in (network.draw(Modular(p=P), 0) | change).items() if v is not None
+    }
     with pytest.raises(ValueError, match=words):
         of_transformer(network, parameters)
 
@@ -351,7 +355,7 @@ def test_phases_that_are_not_there():
 
 def test_progress_needs_training_pairs():
     network = Transformer(width=8, heads=2, neurons=6)
-    found = of_transformer(network, network.draw(P, 0))
+    found = of_transformer(network, network.draw(Modular(p=P), 0))
     with pytest.raises(ValueError, match="training pairs of step 5 are not known"):
         progress([(5, found)], [1])
     with pytest.raises(ValueError, match="at least one checkpoint"):
