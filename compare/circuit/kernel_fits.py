@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from grokode.compare.kernels import kernels
+from grokode.compare.common.kernels import kernels
 
 __all__ = ["circularity", "distance_irrelevance", "fit_kernels"]
 

@@ -120,7 +120,9 @@ def circuit(computation: Computation, keys: Sequence[int] | None = None) -> xr.D
         ``gini_embedding, gini_output, sum_squares``; ``gradient_symmetricity,
         distance_irrelevance, circularity``.
 
-        What is not defined is NaN, and attribute ``reasons`` says why, by name.
+        What is not defined is NaN, and the text of ``<name>_reason`` says why. Attributes:
+        ``p``, ``key_rule``, and ``no_keys``, why the keys are no choice at all (more than half of
+        all frequencies), else empty.
 
     Raises
     ------
@@ -156,7 +158,13 @@ def circuit(computation: Computation, keys: Sequence[int] | None = None) -> xr.D
         "wave": ["cos", "sin"],
         "ablation": list(ABLATIONS),
     }
-    return xr.Dataset(values, coords, {"p": p, "key_rule": rule, "reasons": reasons})
+    values |= {f"{name}_reason": reason for name, reason in reasons.items()}
+    attrs = {"p": p, "key_rule": rule, "no_keys": ""}
+    if len(chosen) > p // 4:
+        attrs["no_keys"] = (
+            f"{len(chosen)} of {p // 2} frequencies are above a quarter of the largest"
+        )
+    return xr.Dataset(values, coords, attrs)
 
 
 def _losses(
@@ -168,11 +176,14 @@ def _losses(
 ) -> dict[str, Any]:
     logits, trained = computation.logits, computation.trained
     held_out = None if trained is None else 1 - trained
+    missing = ["", "", ""]
     if trained is None:
-        for name in ("loss_train", "loss_test", "excluded_loss"):
-            reasons[name] = "the training pairs are not known"
+        unknown = "the training pairs are not known"
+        missing = ["", unknown, unknown]
+        for name in ("excluded_loss", "excluded_loss_3d", "excluded_loss_per_key"):
+            reasons[name] = unknown
     elif trained.all():
-        reasons["loss_test"] = "every pair was trained on"
+        missing[2] = "every pair was trained on"
     nan = float("nan")
     parts = [("all", None), ("train", trained), ("test", held_out)]
 
@@ -180,6 +191,7 @@ def _losses(
         return [nan if name != "all" and w is None else loss(w) for name, w in parts]
 
     values: dict[str, Any] = {
+        "loss_reason": ("part", missing),
         "loss": ("part", over_parts(lambda w: cross_entropy(logits, answers, w))),
         "restricted_loss": (
             "part",
@@ -247,7 +259,14 @@ def _neurons(
     neurons, to_logits = computation.neurons, computation.to_logits
     nan = float("nan")
     if neurons is None or to_logits is None:
-        for name in ("output_norm", "neuron_share", "projection_share", "ablated_loss"):
+        for name in (
+            "output_norm",
+            "clustered",
+            "projection_share",
+            "output_residual",
+            "ablated_loss",
+            "gini_output",
+        ):
             reasons[name] = "the network has no neurons, attention only"
         return {
             "output_norm": ("frequency", np.full(computation.p // 2, nan)),

@@ -127,6 +127,10 @@ class Modular:
         train, test = split_pairs(self.p, self.train_fraction, seed, self.shuffle)
         return self.index(train), self.index(test)
 
+    def order(self, seed: int) -> NDArray[np.int64]:
+        """All pairs as indices, shuffled: the first of them are the training pairs."""
+        return _shuffled(self.p**2, seed, self.shuffle)
+
     def index(self, pairs: Pairs) -> NDArray[np.int64]:
         """Indices into `inputs` of pairs (n, 2)."""
         return pairs[:, 0] * self.p + pairs[:, 1]
@@ -228,12 +232,7 @@ def split_pairs(p: int, fraction: float, seed: int, shuffle: str = "numpy") -> t
     count = int(fraction * len(pairs))
     if count == 0:
         raise ValueError(f"train_fraction {fraction} leaves no pair of {len(pairs)}; raise it")
-    if shuffle == "python":
-        shuffled = list(range(len(pairs)))
-        random.Random(seed).shuffle(shuffled)
-        order = np.array(shuffled)
-    else:
-        order = np.random.default_rng(seed).permutation(len(pairs))
+    order = _shuffled(len(pairs), seed, shuffle)
     return pairs[np.sort(order[:count])], pairs[np.sort(order[count:])]
 
 
@@ -270,3 +269,11 @@ def complement(train: ArrayLike, p: int) -> tuple[Pairs, Pairs]:
     held_out = np.ones((p, p), dtype=bool)
     held_out[tuple(pairs.T)] = False
     return pairs, np.argwhere(held_out)
+
+
+def _shuffled(count: int, seed: int, shuffle: str) -> NDArray[np.int64]:
+    if shuffle == "numpy":
+        return np.random.default_rng(seed).permutation(count)
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return np.array(order)

@@ -2,6 +2,8 @@
 
 Source: arXiv:2602.16849, experiments; AdamW has the betas (0.9, 0.98) everywhere. The warm-up of
 ten updates is that of the authors' code; the text does not mention it, the stored losses show it.
+nanda2023: arXiv:2301.05217, one-layer transformers; mainline is the paper's, small and medium are
+our sizes of it that grok in minutes. Starts and splits are drawn as their code draws them.
 """
 
 import math
@@ -11,6 +13,17 @@ from grokode.nets.training.config import TrainingConfig
 from grokode.theory.modulus import check_modulus
 
 __all__ = ["PRESETS", "preset"]
+
+_NANDA: dict[str, Any] = {
+    "network": "transformer",
+    "shuffle": "python",
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "warmup": 10,
+    "betas": (0.9, 0.98),
+    "weight_decay": 1.0,
+    "log_every": 100,
+}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "he2026/standard": {
@@ -70,18 +83,42 @@ PRESETS: dict[str, dict[str, Any]] = {
         "checkpoint_every": 200,
         "log_every": 100,
     },
+    "nanda2023/mainline": _NANDA
+    | {"p": 113, "train_fraction": 0.3, "steps": 40_000, "checkpoint_every": 500},
+    "nanda2023/small": _NANDA
+    | {
+        "p": 53,
+        "train_fraction": 0.4,
+        "width": 64,
+        "heads": 2,
+        "neurons": 128,
+        "weight_decay": 2.0,
+        "steps": 12_000,
+        "checkpoint_every": 100,
+    },
+    "nanda2023/medium": _NANDA
+    | {
+        "p": 97,
+        "train_fraction": 0.35,
+        "width": 64,
+        "heads": 4,
+        "neurons": 256,
+        "steps": 12_000,
+        "checkpoint_every": 200,
+    },
 }
 
 
-def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
+def preset(name: str, p: int | None = None, **changes: Any) -> TrainingConfig:
     """A published configuration, at another modulus or with some values changed.
 
     Parameters
     ----------
     name : str
         One of `PRESETS`.
-    p : int
-        Odd modulus; 23 as published. The width is 512 up to p = 23 and grows as p^2 above.
+    p : int, optional
+        Odd modulus; the published one if not given. For he2026 that is 23, and the width is 512 up
+        to p = 23 and grows as p^2 above.
     **changes
         Settings of `TrainingConfig`.
 
@@ -102,5 +139,9 @@ def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
     """
     if name not in tuple(PRESETS):
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
-    neurons = max(512, math.ceil(512 * check_modulus(p) ** 2 / 529))
+    if "network" in PRESETS[name]:
+        given = {} if p is None else {"p": p}
+        return TrainingConfig.from_dict(PRESETS[name] | given | changes)
+    p = 23 if p is None else check_modulus(p)
+    neurons = max(512, math.ceil(512 * p**2 / 529))
     return TrainingConfig.from_dict({"p": p, "neurons": neurons} | PRESETS[name] | changes)

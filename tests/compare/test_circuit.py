@@ -273,8 +273,8 @@ def test_attention_only_has_reasons_for_what_needs_neurons():
     network = Transformer(width=8, heads=2, neurons=0)
     found = circuit(of_transformer(network, network.draw(Modular(p=P), 0)))
     assert np.isnan(found.ablated_loss).all()
-    assert found.attrs["reasons"]["ablated_loss"] == "the network has no neurons, attention only"
-    assert found.attrs["reasons"]["excluded_loss"] == "the training pairs are not known"
+    assert found.ablated_loss_reason == "the network has no neurons, attention only"
+    assert found.excluded_loss_reason == "the training pairs are not known"
     assert np.isfinite(found.excluded_loss_all)
     assert "logits" in found.attrs["key_rule"]
 
