@@ -4,9 +4,9 @@ Source: Zhong et al., arXiv:2306.17844, the linear models of their appendix; mod
 code, drawn as there but for the generator.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,8 @@ class SummedEmbeddings:
     >>> SummedEmbeddings(width=4, layers=1).layout(Modular(p=3))["W"].shape
     (1, 4, 4)
     """
+
+    CHOICES: ClassVar[dict[str, Collection[str]]] = {"initial": ("zhong2023",)}
 
     width: int = 256
     layers: int = 2

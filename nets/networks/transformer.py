@@ -9,9 +9,9 @@ partly constant, no "=": Zhong et al., arXiv:2306.17844, section 2.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +74,8 @@ class Transformer:
     >>> network.layout(Modular(p=5))["W_U"].shape
     (8, 6)
     """
+
+    CHOICES: ClassVar[dict[str, Collection[str]]] = {"initial": ("nanda2023",)}
 
     width: int = 128
     heads: int = 4
