@@ -151,10 +151,11 @@ def _configuration(
 ) -> "tuple[TrainingConfig, tuple[int, ...] | None]":
     """The configuration that the flags ask for, and the seeds if a run says which."""
     from grokode import nets
+    from grokode.nets.runs import asked_of
 
-    if resume and (out / "run.json").exists():
-        run = nets.open_run(out)
-        return run.stored_config.replace(**changes), run.seeds
+    asked = asked_of(out) if resume else None
+    if asked is not None:
+        return asked[0].replace(**changes), asked[1]
     if preset is not None:
         return nets.preset(preset, **changes), None
     return nets.TrainingConfig(**_DEFAULTS | changes), None

@@ -9,6 +9,7 @@ our sizes of it that grok in minutes. Starts and splits are drawn as their code 
 import math
 from typing import Any
 
+from grokode.nets.records import check_choice
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory.modulus import check_modulus
 
@@ -117,8 +118,8 @@ def preset(name: str, p: int | None = None, **changes: Any) -> TrainingConfig:
     name : str
         One of `PRESETS`.
     p : int, optional
-        Odd modulus; the published one if not given. For he2026 that is 23, and the width is 512 up
-        to p = 23 and grows as p^2 above.
+        Odd modulus; as published if not given. The width of the two-layer networks is 512 up to
+        p = 23 and grows as p^2 above.
     **changes
         Settings of `TrainingConfig`.
 
@@ -137,11 +138,11 @@ def preset(name: str, p: int | None = None, **changes: Any) -> TrainingConfig:
     >>> config.neurons, config.weight_decay, config.seed
     (814, 2.0, 3)
     """
-    if name not in tuple(PRESETS):
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
-    if "network" in PRESETS[name]:
-        given = {} if p is None else {"p": p}
-        return TrainingConfig.from_dict(PRESETS[name] | given | changes)
-    p = 23 if p is None else check_modulus(p)
-    neurons = max(512, math.ceil(512 * p**2 / 529))
-    return TrainingConfig.from_dict({"p": p, "neurons": neurons} | PRESETS[name] | changes)
+    check_choice("preset", name, tuple(PRESETS))
+    settings = dict(PRESETS[name])
+    if p is not None:
+        settings["p"] = p
+    if settings.get("network", "two_layer") == "two_layer":
+        modulus = settings.setdefault("p", 23)
+        settings["neurons"] = max(512, math.ceil(512 * check_modulus(modulus) ** 2 / 529))
+    return TrainingConfig.from_dict(settings | changes)
