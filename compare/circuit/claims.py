@@ -7,15 +7,12 @@ sections 4 and 5, and its notebook; Zhong et al., arXiv:2306.17844.
 import numpy as np
 import xarray as xr
 
-from grokode.compare.circuit.measures import CLUSTERED
+from grokode.compare.circuit.measures import CLUSTERED, SOLVED
 from grokode.compare.circuit.progress import Phase
 from grokode.compare.common.claims import Claim, Verdict
 from grokode.compare.common.missing import number_or_reason
 
-__all__ = ["CLAIMS", "SOLVED", "judge_circuit", "judge_phases"]
-
-SOLVED = 0.99
-"""Part of all pairs from which a network counts as a solution."""
+__all__ = ["CLAIMS", "judge_circuit", "judge_phases", "no_solution"]
 
 CLAIMS = {
     "residual": Claim(
@@ -106,7 +103,7 @@ def no_solution(found: xr.Dataset) -> str:
     accuracy = float(found.accuracy)
     if accuracy < SOLVED:
         return f"the network answers {accuracy:.0%} of the pairs: it is no solution"
-    return str(found.attrs["no_keys"])
+    return ""
 
 
 def _values(found: xr.Dataset) -> dict[str, float | str]:

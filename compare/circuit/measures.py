@@ -29,12 +29,21 @@ from grokode.compare.circuit.waves import (
 )
 from grokode.theory.fourier import fourier_basis
 
-__all__ = ["ABLATIONS", "CLUSTERED", "circuit", "gradient_symmetricity", "key_frequencies"]
+__all__ = [
+    "ABLATIONS",
+    "CLUSTERED",
+    "SOLVED",
+    "circuit",
+    "gradient_symmetricity",
+    "key_frequencies",
+]
 
 Array = NDArray[np.float64]
 
 CLUSTERED = 0.85
 """A neuron belongs to a cluster if one frequency explains more of it (section 4.3)."""
+SOLVED = 0.99
+"""Part of all pairs answered rightly from which a network counts as a solution."""
 KEY_PART = 4
 """A frequency is a key if its norm is above this part of the largest; see `key_frequencies`."""
 ABLATIONS = {
@@ -122,7 +131,7 @@ def circuit(computation: Computation, keys: Sequence[int] | None = None) -> xr.D
 
         What is not defined is NaN, and the text of ``<name>_reason`` says why. Attributes:
         ``p``, ``key_rule``, and ``no_keys``, why the keys are no choice at all (more than half of
-        all frequencies), else empty.
+        all frequencies, in what is no solution), else empty.
 
     Raises
     ------
@@ -160,10 +169,10 @@ def circuit(computation: Computation, keys: Sequence[int] | None = None) -> xr.D
     }
     values |= {f"{name}_reason": reason for name, reason in reasons.items()}
     attrs = {"p": p, "key_rule": rule, "no_keys": ""}
-    if len(chosen) > p // 4:
-        attrs["no_keys"] = (
-            f"{len(chosen)} of {p // 2} frequencies are above a quarter of the largest"
-        )
+    # A solution may well use every frequency; what is none has noise alone.
+    if len(chosen) > p // 4 and values["accuracy"] < SOLVED:
+        many = f"{len(chosen)} of {p // 2} frequencies"
+        attrs["no_keys"] = f"{many} are above a quarter of the largest, and it is no solution"
     return xr.Dataset(values, coords, attrs)
 
 

@@ -159,7 +159,9 @@ def circuit_json(found: xr.Dataset, phases: dict[str, Phase] | str) -> dict[str,
         "p": found.attrs["p"],
         "accuracy": float(found.accuracy),
         "key_frequencies": keys,
-        "loss": {part: number("loss", f"loss.{part}", part=part) for part in found.part.values},
+        "loss": {
+            part: number("loss", f"loss.{part}", part=part) for part in ("all", "train", "test")
+        },
         "restricted_loss": number("restricted_loss", "restricted_loss", part="all"),
         "excluded_loss": {
             "two_dimensional": number("excluded_loss", "excluded_loss.two_dimensional"),
