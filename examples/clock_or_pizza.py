@@ -5,7 +5,7 @@ same for every pair (a clock). Attention that is a constant average only adds th
 to do the rest: what each frequency gives depends on x - y (a pizza). One network is trained at each
 rate; the heat maps are the logits of the right answer that its strongest frequency gives alone.
 
-Run it: python examples/clock_or_pizza.py --out pizza.png (some minutes on one core)
+Run it: python examples/clock_or_pizza.py --out pizza.png (two minutes on one core)
 """
 
 import argparse
@@ -36,7 +36,7 @@ def alone(computation: Computation, k: int) -> np.ndarray:
     return right
 
 
-def main(out: Path, p: int = 53, steps: int = 6_000, neurons: int = 256, seed: int = 0) -> None:
+def main(out: Path, p: int = 53, steps: int = 3_000, neurons: int = 256, seed: int = 0) -> None:
     """Train one network to each rate of attention, without "=" as in the published ones."""
     figure = Figure(figsize=(11, 4), layout="constrained")
     for ax, rate in zip(figure.subplots(1, len(RATES)), RATES, strict=True):
@@ -78,6 +78,6 @@ def main(out: Path, p: int = 53, steps: int = 6_000, neurons: int = 256, seed: i
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=6_000)
+    parser.add_argument("--steps", type=int, default=3_000)
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))

@@ -21,22 +21,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from scipy import stats
 
 from grokode import nets
+from grokode.compare.circuit.groups import group_shares, nonzero_by_powers
 from grokode.compare.circuit.measures import SOLVED, circuit
 from grokode.compare.circuit.observe import computations, last_computation
 from grokode.compare.circuit.progress import phases, progress
-from grokode.compare.circuit.waves import cyclic_share
-from grokode.nets.tasks import table
 
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     "keys": {f"{neurons} neurons": {"neurons": neurons} for neurons in (32, 64, 128, 256)},
     "operations": {
         name: {"task": name, "train_fraction": 0.6}
         for name in ("addition", "subtraction", "multiplication", "quadratic_form", "random")
-    },
+    }
+    | {"dihedral": {"data": "dihedral", "corners": 27, "train_fraction": 0.6}},
     "foretelling": {
         f"{fraction:.0%} trained on": {"train_fraction": fraction} for fraction in (0.35, 0.4, 0.5)
     },
@@ -62,8 +63,9 @@ COLUMNS = {
     "lead_excluded": "excluded loss doubles before the test loss halves, steps",
     "phases": "phases found",
     "clocks": "part of the keys that are clocks alone",
-    "additive": "logits that are a function of x + y, share",
-    "multiplicative": "logits that are a function of log x + log y, share",
+    "product": "logits that are a function of the answer, share",
+    "quotient": "logits that are a function of answer less output, share",
+    "character": "logits that are a sum of characters, share",
 }
 
 
@@ -71,13 +73,14 @@ def measured(run: nets.Run) -> dict[str, float]:
     """One row: every column of one run, NaN where it has no meaning."""
     config = run.config
     row = dict.fromkeys(COLUMNS, np.nan)
-    last = last_computation(run, as_sum=False)
-    if last is None:
-        return row
-    _, computation = last
-    answers = table(config.task, config.p, config.seed)
-    right = np.take_along_axis(computation.logits, answers[..., None], -1)[..., 0]
-    others = computation.logits.copy()
+    n = config.data.classes
+    answers = config.data.answers(config.seed).reshape(n, n)
+    last = {name: torch.tensor(v.values[-1:]) for name, v in run.parameters.items()}
+    with torch.no_grad():
+        logits = config.network.outputs(last, config.data.inputs)[0, :, :n]
+    logits = logits.double().numpy().reshape(n, n, n)
+    right = np.take_along_axis(logits, answers[..., None], -1)[..., 0]
+    others = logits.copy()
     np.put_along_axis(others, answers[..., None], -np.inf, -1)
     margin = right - others.max(-1)
     row["accuracy"] = float((margin > 0).mean())
@@ -87,11 +90,23 @@ def measured(run: nets.Run) -> dict[str, float]:
     wrong = np.flatnonzero(known.values < SOLVED)
     if not len(wrong) or wrong[-1] + 1 < known.sizes["step"]:
         row["generalised"] = float(known.step[wrong[-1] + 1 if len(wrong) else 0])
-    row["additive"] = cyclic_share(computation.logits)
-    row["multiplicative"] = cyclic_share(by_logarithms(computation.logits))
-    if config.task not in ("addition", "subtraction"):
-        return row
-    return row | of_sums(run)
+    task = config.to_dict().get("task", "product")
+    row |= in_its_group(logits, answers, task)
+    return row | of_sums(run) if task in ("addition", "subtraction") else row
+
+
+def in_its_group(logits: np.ndarray, answers: np.ndarray, task: str) -> dict[str, float]:
+    """Shares of the logits that the operation's group explains; NaN where it is none."""
+    if task == "subtraction":
+        turned = -np.arange(len(answers)) % len(answers)
+        logits, answers = logits[:, turned], answers[:, turned]
+    if task == "multiplication":
+        logits = nonzero_by_powers(logits)
+        n = len(logits)
+        answers = np.add.outer(np.arange(n), np.arange(n)) % n
+    if task not in ("addition", "subtraction", "multiplication", "product"):
+        return {}
+    return group_shares(logits, answers)
 
 
 def of_sums(run: nets.Run) -> dict[str, float]:
@@ -120,17 +135,6 @@ def first(holds: Any, after: Any) -> float:
     """First step from an index on at which something holds, NaN if it never does."""
     rows = np.flatnonzero(holds.values[int(after) :])
     return float(holds.step[int(after) + rows[0]]) if len(rows) else np.nan
-
-
-def by_logarithms(logits: np.ndarray) -> np.ndarray:
-    """Logits of the residues but 0, in the order of the powers of a primitive root."""
-    p = len(logits)
-    powers = next(
-        powers
-        for root in range(2, p)
-        if len(set(powers := [pow(root, k, p) for k in range(p - 1)])) == p - 1
-    )
-    return logits[np.ix_(powers, powers, powers)]
 
 
 def told(name: str, rows: list[dict[str, float]]) -> dict[str, tuple[float, float]]:
@@ -165,15 +169,22 @@ def main(
             for seed in range(seeds):
                 path = home / study / f"{name.replace(' ', '-')}-{seed}"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                kept = path.with_suffix(".json")
+                kept = path.parent / f"{path.name}.json"
                 if not kept.exists():
-                    config = nets.preset("nanda2023/small", p, steps=steps, seed=seed, **changes)
-                    config = config.replace(checkpoint_every=max(1, steps // 80))
-                    run = nets.train(config, path, resume=True)
+                    run = nets.train(configured(p, steps, seed, changes), path, resume=True)
                     kept.write_text(json.dumps(measured(run)))
                 rows.append(json.loads(kept.read_text()))
             results[name] = told(name, rows)
     draw(results).savefig(out, dpi=150)
+
+
+def configured(p: int, steps: int, seed: int, changes: dict[str, Any]) -> nets.TrainingConfig:
+    """A variant of the small preset; a task that is not modular has no p."""
+    settings = nets.PRESETS["nanda2023/small"] | {"p": p} | changes
+    if "data" in changes:
+        del settings["p"]
+    settings |= {"steps": steps, "seed": seed, "checkpoint_every": max(1, steps // 80)}
+    return nets.TrainingConfig(**settings)
 
 
 def draw(results: dict[str, dict[str, tuple[float, float]]]) -> Figure:

@@ -141,9 +141,10 @@ def circuit(computation: Computation, keys: Sequence[int] | None = None) -> xr.D
     logits, p = computation.logits, computation.p
     if not np.isfinite(logits).all():
         raise ValueError("logits must be finite, got NaN or infinity; take an earlier checkpoint")
-    chosen, gap, rule = key_frequencies(computation)
+    found, gap, rule = key_frequencies(computation)
+    chosen = found.tolist()
     if keys is not None:
-        chosen, gap, rule = np.array(sorted(keys), int), np.nan, "given"
+        chosen, gap, rule = sorted(keys), np.nan, "given"
     answers = np.add.outer(np.arange(p), np.arange(p)) % p
     waves = SumWaves.of(logits)
     reasons: dict[str, str] = {}
@@ -179,7 +180,7 @@ def circuit(computation: Computation, keys: Sequence[int] | None = None) -> xr.D
 def _losses(
     computation: Computation,
     waves: SumWaves,
-    keys: NDArray[np.int64],
+    keys: list[int],
     answers: NDArray[np.int64],
     reasons: dict[str, str],
 ) -> dict[str, Any]:
@@ -213,7 +214,7 @@ def _losses(
         known = suffix or weights is not None
         without = [
             excluded_loss(logits, waves, some, answers, weights) if known else nan
-            for some in (keys, *([k] for k in keys))
+            for some in [keys, *([k] for k in keys)]
         ]
         values |= {
             f"excluded_loss{suffix}": without[0],
@@ -227,9 +228,7 @@ def _losses(
     return values
 
 
-def _forms(
-    computation: Computation, keys: NDArray[np.int64], reasons: dict[str, str]
-) -> dict[str, Any]:
+def _forms(computation: Computation, keys: list[int], reasons: dict[str, str]) -> dict[str, Any]:
     p, logits = computation.p, computation.logits
     fits = fit_kernels(logits, keys)
     basis = fourier_basis(p)
@@ -261,7 +260,7 @@ def _forms(
 
 def _neurons(
     computation: Computation,
-    keys: NDArray[np.int64],
+    keys: list[int],
     answers: NDArray[np.int64],
     reasons: dict[str, str],
 ) -> dict[str, Any]:

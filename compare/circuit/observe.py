@@ -62,17 +62,8 @@ def computations(run: Run) -> Iterator[tuple[int, Computation]]:
             yield int(parameters.step[index]), found
 
 
-def last_computation(
-    run: Run, step: int | None = None, *, as_sum: bool = True
-) -> tuple[int, Computation] | None:
+def last_computation(run: Run, step: int | None = None) -> tuple[int, Computation] | None:
     """That of a step, or of the last checkpoint of finite weights; None if there is none.
-
-    Parameters
-    ----------
-    run : Run
-    step : int, optional
-    as_sum : bool
-        Rename y so that the answer is x + y; without, any operation will do.
 
     Raises
     ------
@@ -84,13 +75,13 @@ def last_computation(
         raise ValueError(f"step must be one of {steps}, got {step}")
     for index in reversed(range(len(steps))):
         if step in (None, steps[index]):
-            found = _at(run, index, as_sum)
+            found = _at(run, index)
             if found is not None:
                 return steps[index], found
     return None
 
 
-def _at(run: Run, index: int, as_sum: bool = True) -> Computation | None:
+def _at(run: Run, index: int) -> Computation | None:
     task, network = run.config.data, run.config.network
     row = run.parameters.isel(step=index)
     values = {str(name): np.asarray(value, dtype=np.float64) for name, value in row.items()}
@@ -101,4 +92,4 @@ def _at(run: Run, index: int, as_sum: bool = True) -> Computation | None:
     found = ARCHITECTURES[type(network)](network, values)
     pairs = training_pairs(run)
     found = found if pairs is None else found.with_training_pairs(pairs)
-    return found.as_sum(task.task) if as_sum else found
+    return found.as_sum(task.task)

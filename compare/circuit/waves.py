@@ -20,7 +20,6 @@ __all__ = [
     "SumWaves",
     "blocks_only",
     "cross_entropy",
-    "cyclic_share",
     "excluded_loss",
     "frequency_norms",
     "gini",
@@ -135,32 +134,6 @@ class SumWaves:
         coefficients = self.coefficients()[chosen - 1]
         waves = np.cos(2 * np.pi / p * np.outer(chosen, np.arange(p)))
         return np.asarray((coefficients @ waves)[apart])
-
-
-def cyclic_share(logits: Array) -> float:
-    """Share of the logits' variance that is a function of x + y mod n and the output, in [0, 1].
-
-    What a Fourier solution on the cyclic group of n elements can explain at most; n may be even, as
-    for multiplication, which is addition of logarithms mod p - 1.
-
-    Parameters
-    ----------
-    logits : array (x, y, output)
-        Centred over the output here, and over pairs.
-
-    Examples
-    --------
-    >>> t = np.add.outer(np.arange(4), np.arange(4)) % 4
-    >>> cyclic_share(np.eye(4)[t])
-    1.0
-    """
-    n = len(logits)
-    centred = logits - logits.mean(-1, keepdims=True)
-    centred = centred - centred.mean((0, 1))
-    x, y = np.indices((n, n))
-    sums = np.zeros(centred.shape[1:])
-    np.add.at(sums, (x + y) % n, centred)
-    return float(np.square(sums).sum() / n / np.square(centred).sum())
 
 
 def restricted_loss(

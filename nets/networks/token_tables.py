@@ -9,9 +9,9 @@ here; autograd takes it from the tables to the parameters, at the cost of a few 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -53,6 +53,11 @@ class _Tables:
     def given(self) -> list[Tensor]:
         """Those there are."""
         return [value for value in vars(self).values() if value is not None]
+
+    def made(self, make: Callable[[Tensor], Tensor]) -> "_Tables":
+        """The same of something made from each."""
+        values: dict[str, Any] = vars(self)
+        return _Tables(**{n: None if v is None else make(v) for n, v in values.items()})
 
 
 def _tables(network: "Transformer", parameters: Parameters) -> _Tables:
@@ -176,8 +181,8 @@ class _Group:
     def __call__(self, kept: Tensor | None) -> Tensor:
         with torch.enable_grad():
             tables = _tables(self._network, self._parameters)
-        plain = _Tables(*(v if v is None else v.detach() for v in vars(tables).values()))
-        pulled = _Tables(*(v if v is None else v.new_zeros(v.shape) for v in vars(plain).values()))
+        plain = tables.made(Tensor.detach)
+        pulled = tables.made(lambda table: table.new_zeros(table.shape))
         loss = torch.stack([block.pull(plain, pulled, kept) for block in self._blocks]).sum(0)
         back = torch.autograd.grad(tables.given(), list(self._parameters.values()), pulled.given())
         for name, value in zip(self._parameters, back, strict=True):

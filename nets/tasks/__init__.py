@@ -1,6 +1,7 @@
 """The tasks: what is asked of a network, and what the right answers are."""
 
 from grokode.nets.tasks.base import Task
+from grokode.nets.tasks.dihedral import Dihedral
 from grokode.nets.tasks.modular import (
     OPERATIONS,
     Modular,
@@ -14,6 +15,7 @@ from grokode.nets.tasks.modular import (
 __all__ = [
     "OPERATIONS",
     "TASKS",
+    "Dihedral",
     "Modular",
     "Task",
     "all_pairs",
@@ -23,5 +25,5 @@ __all__ = [
     "table",
 ]
 
-TASKS: dict[str, type[Task]] = {"modular": Modular}
+TASKS: dict[str, type[Task]] = {"modular": Modular, "dihedral": Dihedral}
 """Every kind of task by name; a new one is a frozen record and a line here."""

@@ -24,6 +24,7 @@ __all__ = [
     "all_pairs",
     "check_pairs",
     "complement",
+    "shuffled",
     "split_pairs",
     "table",
 ]
@@ -130,7 +131,7 @@ class Modular:
 
     def order(self, seed: int) -> NDArray[np.int64]:
         """All pairs as indices, shuffled: the first of them are the training pairs."""
-        return _shuffled(self.p**2, seed, self.shuffle)
+        return shuffled(self.p**2, seed, self.shuffle)
 
     def index(self, pairs: Pairs) -> NDArray[np.int64]:
         """Indices into `inputs` of pairs (n, 2)."""
@@ -233,7 +234,7 @@ def split_pairs(p: int, fraction: float, seed: int, shuffle: str = "numpy") -> t
     count = int(fraction * len(pairs))
     if count == 0:
         raise ValueError(f"train_fraction {fraction} leaves no pair of {len(pairs)}; raise it")
-    order = _shuffled(len(pairs), seed, shuffle)
+    order = shuffled(len(pairs), seed, shuffle)
     return pairs[np.sort(order[:count])], pairs[np.sort(order[count:])]
 
 
@@ -272,7 +273,14 @@ def complement(train: ArrayLike, p: int) -> tuple[Pairs, Pairs]:
     return pairs, np.argwhere(held_out)
 
 
-def _shuffled(count: int, seed: int, shuffle: str) -> NDArray[np.int64]:
+def shuffled(count: int, seed: int, shuffle: str) -> NDArray[np.int64]:
+    """0 .. count - 1 in random order, by numpy's generator or Python's ``random.shuffle``.
+
+    Examples
+    --------
+    >>> sorted(shuffled(4, 0, "python"))
+    [0, 1, 2, 3]
+    """
     if shuffle == "numpy":
         return np.random.default_rng(seed).permutation(count)
     order = list(range(count))
