@@ -65,7 +65,7 @@ def main(out: Path, p: int = 53, steps: int = 3_000, neurons: int = 256, seed: i
             f"{np.round(found.circle_r2.sel(form='clock').values, 2).tolist()}, pizza "
             f"{np.round(found.circle_r2.sel(form='pizza').values, 2).tolist()}"
         )
-        picture = ax.imshow(alone(computation, strongest), origin="lower", aspect="auto")
+        picture = ax.imshow(alone(computation, strongest), origin="lower", aspect="auto", vmin=0)
         figure.colorbar(picture, ax=ax)
         ax.set(
             title=f"rate {rate}, frequency {strongest}, {float(found.accuracy):.0%} right",

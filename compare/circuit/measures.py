@@ -3,7 +3,8 @@
 Sources: Nanda et al., arXiv:2301.05217, sections 4 and 5; Zhong et al., arXiv:2306.17844.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from grokode.compare.circuit.waves import (
     SumWaves,
     blocks_only,
     cross_entropy,
-    excluded_loss,
+    excluded_losses,
     frequency_norms,
     gini,
+    pair_losses,
     restricted_loss,
+    weighted,
 )
 from grokode.theory.fourier import fourier_basis
 
@@ -194,36 +197,33 @@ def _losses(
             reasons[name] = unknown
     elif trained.all():
         missing[2] = "every pair was trained on"
-    nan = float("nan")
     parts = [("all", None), ("train", trained), ("test", held_out)]
 
-    def over_parts(loss: Any) -> list[float]:
-        return [nan if name != "all" and w is None else loss(w) for name, w in parts]
+    def over_parts(mean: Callable[[Array | None], float]) -> list[float]:
+        return [float("nan") if name != "all" and w is None else mean(w) for name, w in parts]
 
+    losses = pair_losses(logits, answers)
     values: dict[str, Any] = {
         "loss_reason": ("part", missing),
-        "loss": ("part", over_parts(lambda w: cross_entropy(logits, answers, w))),
-        "restricted_loss": (
-            "part",
-            over_parts(lambda w: restricted_loss(waves, keys, answers, w)),
-        ),
+        "loss": ("part", over_parts(partial(weighted, losses))),
+        "restricted_loss": ("part", over_parts(partial(restricted_loss, waves, keys))),
         "restricted_blocks": cross_entropy(blocks_only(logits, keys), answers),
         "restricted_blocks_linear": cross_entropy(blocks_only(logits, keys, linear=True), answers),
     }
-    for suffix, weights in (("", trained), ("_all", None)):
-        known = suffix or weights is not None
-        without = [
-            excluded_loss(logits, waves, some, answers, weights) if known else nan
-            for some in [keys, *([k] for k in keys)]
-        ]
+    together = excluded_losses(logits, waves, keys)
+    alone = [excluded_losses(logits, waves, [k]) for k in keys]
+    cosines = excluded_losses(logits, waves, keys, three_dimensional=True)
+    for index, suffix in ((1, ""), (0, "_all")):
         values |= {
-            f"excluded_loss{suffix}": without[0],
-            f"excluded_loss_per_key{suffix}": ("key", without[1:]),
-            f"excluded_loss_3d{suffix}": excluded_loss(
-                logits, waves, keys, answers, weights, three_dimensional=True
-            )
-            if known
-            else nan,
+            f"excluded_loss{suffix}": over_parts(partial(weighted, together))[index],
+            f"excluded_loss_3d{suffix}": over_parts(partial(weighted, cosines))[index],
+            f"excluded_loss_per_key{suffix}": (
+                "key",
+                [
+                    over_parts(lambda w, of_key=of_key: weighted(of_key, w))[index]
+                    for of_key in alone
+                ],
+            ),
         }
     return values
 

@@ -14,11 +14,12 @@ import xarray as xr
 from grokode.compare.circuit.computation import Computation
 from grokode.compare.circuit.waves import (
     SumWaves,
-    cross_entropy,
-    excluded_loss,
+    excluded_losses,
     frequency_norms,
     gini,
+    pair_losses,
     restricted_loss,
+    weighted,
 )
 
 __all__ = ["PHASES", "Phase", "phases", "progress"]
@@ -116,15 +117,16 @@ def _row(
     tested = held_out.sum()
 
     def excluded(some: Sequence[int], **settings: bool) -> float:
-        return excluded_loss(logits, waves, some, answers, trained, **settings)
+        return weighted(excluded_losses(logits, waves, some, **settings), trained)
 
+    losses = pair_losses(logits, answers)
     row: dict[str, float | list[float]] = {
-        "train_loss": cross_entropy(logits, answers, trained),
-        "test_loss": cross_entropy(logits, answers, held_out),
+        "train_loss": weighted(losses, trained),
+        "test_loss": weighted(losses, held_out),
         "train_accuracy": float((right * trained).sum() / trained.sum()),
         "test_accuracy": float((right * held_out).sum() / tested) if tested else np.nan,
-        "restricted_loss": restricted_loss(waves, keys, answers),
-        "restricted_train_loss": restricted_loss(waves, keys, answers, trained),
+        "restricted_loss": restricted_loss(waves, keys),
+        "restricted_train_loss": restricted_loss(waves, keys, trained),
         "excluded_loss": excluded(keys),
         "excluded_loss_3d": excluded(keys, three_dimensional=True),
         "excluded_loss_per_key": [excluded([k]) for k in keys],

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from grokode.theory.fourier import fourier_basis
 
@@ -20,10 +19,12 @@ __all__ = [
     "SumWaves",
     "blocks_only",
     "cross_entropy",
-    "excluded_loss",
+    "excluded_losses",
     "frequency_norms",
     "gini",
+    "pair_losses",
     "restricted_loss",
+    "weighted",
 ]
 
 Array = NDArray[np.float64]
@@ -57,23 +58,42 @@ def gini(sizes: Array) -> float:
     return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * ordered.sum()))
 
 
-def cross_entropy(logits: Array, answers: NDArray[np.int64], weights: Array | None = None) -> float:
-    """Mean loss (nats) of logits (..., output), over all places or weighted; NaN without weight.
+def pair_losses(logits: Array, answers: NDArray[np.int64]) -> Array:
+    """Loss (nats) of every place of logits (..., output), relative to the right answer.
+
+    A loss of 1e-10 keeps all its digits, which 1 - softmax would lose.
 
     Examples
     --------
-    >>> round(cross_entropy(np.zeros((2, 4)), np.array([0, 3])), 6)
-    1.386294
+    >>> pair_losses(np.zeros((2, 4)), np.array([0, 3])).round(6).tolist()
+    [1.386294, 1.386294]
     """
-    right = np.take_along_axis(logits, answers[..., None], -1)[..., 0]
-    # Relative to the right answer: a loss of 1e-10 keeps all its digits.
-    others = logits - right[..., None]
+    right = np.take_along_axis(logits, answers[..., None], -1)
+    others = logits - right
     np.put_along_axis(others, answers[..., None], -np.inf, -1)
-    losses = np.logaddexp(0, logsumexp(others, -1))
+    largest = others.max(-1, keepdims=True)
+    others -= largest
+    total = np.log(np.exp(others, out=others).sum(-1)) + largest[..., 0]
+    return np.asarray(np.logaddexp(0, total))
+
+
+def weighted(losses: Array, weights: Array | None = None) -> float:
+    """Mean over all places, or weighted; NaN without weight.
+
+    Examples
+    --------
+    >>> weighted(np.array([1.0, 3.0])), weighted(np.array([1.0, 3.0]), np.array([0, 1]))
+    (2.0, 3.0)
+    """
     if weights is None:
         return float(losses.mean())
     total = weights.sum()
     return float((losses * weights).sum() / total) if total else float("nan")
+
+
+def cross_entropy(logits: Array, answers: NDArray[np.int64], weights: Array | None = None) -> float:
+    """Mean of `pair_losses`, over all places or weighted."""
+    return weighted(pair_losses(logits, answers), weights)
 
 
 @dataclass(frozen=True)
@@ -136,20 +156,19 @@ class SumWaves:
         return np.asarray((coefficients @ waves)[apart])
 
 
-def restricted_loss(
-    waves: SumWaves, keys: Sequence[int], answers: NDArray[np.int64], weights: Array | None = None
-) -> float:
+def restricted_loss(waves: SumWaves, keys: Sequence[int], weights: Array | None = None) -> float:
     """Loss of the logits' key directions alone, with the mean over pairs put back.
 
     Parameters
     ----------
     waves : SumWaves
     keys : sequence of int
-    answers : array (x, y)
     weights : array (x, y), optional
         All pairs alike if not given.
     """
-    return cross_entropy((waves.part(keys) + waves.mean)[_sums(waves.p)], answers, weights)
+    # A function of x + y: one loss to each.
+    losses = pair_losses(waves.part(keys) + waves.mean, np.arange(waves.p))
+    return weighted(losses[_sums(waves.p)], weights)
 
 
 def blocks_only(logits: Array, keys: Sequence[int], *, linear: bool = False) -> Array:
@@ -170,16 +189,12 @@ def blocks_only(logits: Array, keys: Sequence[int], *, linear: bool = False) -> 
     return np.asarray(np.einsum("by,xbj->xyj", basis, back, optimize=True))
 
 
-def excluded_loss(
-    logits: Array,
-    waves: SumWaves,
-    keys: Sequence[int],
-    answers: NDArray[np.int64],
-    weights: Array | None = None,
-    *,
-    three_dimensional: bool = False,
-) -> float:
-    """Loss without the key frequencies' directions; nothing is put back.
+def excluded_losses(
+    logits: Array, waves: SumWaves, keys: Sequence[int], *, three_dimensional: bool = False
+) -> Array:
+    """Loss of every pair (x, y) without the key frequencies' directions; nothing is put back.
+
+    The paper's excluded loss is their mean over the training pairs.
 
     Parameters
     ----------
@@ -188,14 +203,12 @@ def excluded_loss(
         Of these logits.
     keys : sequence of int
         Taken away together.
-    answers : array (x, y)
-    weights : array (x, y), optional
-        The paper's is over the training pairs.
     three_dimensional : bool
         Take away cos(w_k (x + y - j)) alone, one direction over pairs and outputs.
     """
     part = waves.cosine_part(keys) if three_dimensional else waves.part(keys)
-    return cross_entropy(logits - part[_sums(waves.p)], answers, weights)
+    sums = _sums(waves.p)
+    return pair_losses(logits - part[sums], sums)
 
 
 def _sums(p: int) -> NDArray[np.int64]:

@@ -23,10 +23,11 @@ from grokode.compare.circuit.waves import (
     SumWaves,
     blocks_only,
     cross_entropy,
-    excluded_loss,
+    excluded_losses,
     frequency_norms,
     gini,
     restricted_loss,
+    weighted,
 )
 from grokode.nets.networks import SummedEmbeddings, Transformer
 from grokode.nets.tasks import Modular
@@ -58,9 +59,9 @@ def test_restricted_and_excluded_loss_are_least_squares_projections(logits):
     mask = np.random.default_rng(1).integers(0, 2, (P, P)).astype(float)
     for weights in (None, mask):
         expected = cross_entropy((part + flat.mean(0)).reshape(P, P, P), ANSWERS, weights)
-        assert restricted_loss(waves, KEYS, ANSWERS, weights) == pytest.approx(expected, rel=1e-12)
+        assert restricted_loss(waves, KEYS, weights) == pytest.approx(expected, rel=1e-12)
         expected = cross_entropy((flat - part).reshape(P, P, P), ANSWERS, weights)
-        found = excluded_loss(logits, waves, KEYS, ANSWERS, weights)
+        found = weighted(excluded_losses(logits, waves, KEYS), weights)
         assert found == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(
         waves.norms()[[0, 2]],
@@ -75,7 +76,7 @@ def test_three_dimensional_exclusion_takes_one_direction_of_pairs_and_outputs(lo
     rest = logits.ravel()[:, None] - least_squares(logits.reshape(-1, 1), columns)
     expected = cross_entropy(rest.reshape(P, P, P), ANSWERS)
     waves = SumWaves.of(logits)
-    found = excluded_loss(logits, waves, KEYS, ANSWERS, three_dimensional=True)
+    found = excluded_losses(logits, waves, KEYS, three_dimensional=True).mean()
     assert found == pytest.approx(expected, rel=1e-12)
 
 

@@ -132,7 +132,7 @@ def test_restricted_to_directions_and_to_blocks_differ():
     found = computation_of(nanda2023.read(NO_WD))
     keys, p = [26, 36, 41, 52], found.p
     answers = np.add.outer(np.arange(p), np.arange(p)) % p
-    directions = restricted_loss(SumWaves.of(found.logits), keys, answers)
+    directions = restricted_loss(SumWaves.of(found.logits), keys)
     blocks = cross_entropy(blocks_only(found.logits, keys), answers)
     assert (directions, blocks) == pytest.approx((2.5e-11, 1.3e-3), rel=0.02)
 
@@ -188,11 +188,10 @@ def test_what_is_no_solution_has_no_claims():
 
 
 def test_attention_rate_is_found_where_no_config_says_it(tmp_path):
-    """Of a file under another name, by the least loss: 1 of the clock, 0 of the pizza."""
-    for name, rate in (("p99zdpze5l", 0), ("l8k1hzciux", 1)):
-        copy = tmp_path / f"mine_{rate}.pt"
-        copy.write_bytes((ZHONG / f"model_{name}.pt").read_bytes())
-        assert zhong2023.read(copy).config.attention_rate == rate
+    """Of a file under another name, by the least loss: 0 of the pizza."""
+    copy = tmp_path / "mine.pt"
+    copy.write_bytes((ZHONG / "model_p99zdpze5l.pt").read_bytes())
+    assert zhong2023.read(copy).config.attention_rate == 0
     (tmp_path / "config_mine.json").write_text('{"attn_coeff": 0.25}')
     copy.rename(tmp_path / "model_mine.pt")
     assert zhong2023.read(tmp_path / "model_mine.pt").config.attention_rate == 0.25
