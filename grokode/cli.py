@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, theory, train, training
+from grokode.commands import analyse, runs, theory, train, training
 from grokode.console import one_line_errors
 
 __all__ = ["application", "main"]
@@ -27,9 +27,9 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     for command in (
         train.demo,
         training.train(arguments),
-        train.import_,
-        train.info,
-        train.export,
+        runs.import_,
+        runs.info,
+        runs.export,
         analyse.winners,
         analyse.trajectories,
         analyse.logits,

@@ -2,7 +2,11 @@ from .networks.starts import equal_magnitude as equal_magnitude
 from .networks.starts import gaussian as gaussian
 from .networks.starts import single_frequency as single_frequency
 from .networks.two_layer_model import logits as logits
-from .published import import_published as import_published
+from .readers.record import Imported as Imported
+from .readers.record import Reader as Reader
+from .readers.registry import READERS as READERS
+from .readers.registry import import_checkpoint as import_checkpoint
+from .readers.registry import import_published as import_published
 from .runs import Run as Run
 from .runs import open_run as open_run
 from .sweeps import Sweep as Sweep

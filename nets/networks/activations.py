@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ACTIVATIONS", "Activation", "check_activation"]
+__all__ = ["ACTIVATIONS", "ALIASES", "Activation", "check_activation"]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,20 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
+ALIASES = {"quad": "quadratic", "id": "identity"}
+"""Other spellings, as in the names of the published directories: Quad, ReLU, GeLU, Id."""
+
+
 def check_activation(name: str) -> str:
-    """Return the name if it is an activation of the network, else raise ValueError."""
-    if name not in ACTIVATIONS:
+    """Our name of an activation, however it is spelled; ValueError if it is none of the network.
+
+    Examples
+    --------
+    >>> check_activation("Quad"), check_activation("ReLU")
+    ('quadratic', 'relu')
+    """
+    lower = str(name).lower()
+    ours = ALIASES.get(lower, lower)
+    if ours not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
-    return name
+    return ours

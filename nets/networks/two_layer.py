@@ -79,7 +79,7 @@ class TwoLayer:
     scale: float = 0.1
 
     def __post_init__(self) -> None:
-        check_activation(self.activation)
+        object.__setattr__(self, "activation", check_activation(self.activation))
         check_choice("initial", self.initial, (*INITIALISATIONS, *_NO_RECIPE))
         check_least(self, 1, "neurons", "embedding")
         if not 0 < self.scale < np.inf:

@@ -1,12 +1,12 @@
 """A training on disk, read lazily and only as it was written."""
 
+import pkgutil
 from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import NDArray
 
@@ -19,7 +19,14 @@ from grokode.nets.runs.source import Source
 from grokode.nets.runs.store import Stepwise
 from grokode.theory import fourier
 
-__all__ = ["Run", "open_run"]
+__all__ = ["EXPORTS", "Run", "open_run"]
+
+EXPORTS = {
+    ".npz": "grokode.nets.readers.state_dict:write",
+    ".pth": "grokode.nets.readers.he2026:write",
+}
+"""What writes a checkpoint to a file, by its ending: a function (configuration, step, layers by
+name, binary file) beside the reader of the same layout, loaded when it is asked for."""
 
 
 class Run:
@@ -191,31 +198,15 @@ class Run:
         file = Path(file)
         if self.seed is None:
             raise ValueError(f"seed must be chosen, {self.path} holds {list(self.seeds)}")
-        if file.suffix not in (".npz", ".pth"):
-            raise ValueError(f"file must end in .npz or .pth, got {file}")
-        if file.suffix == ".pth" and self.config.separate_inputs:
-            raise ValueError(f"file must end in .npz with separate_inputs, got {file}")
-        if file.exists():
-            raise FileExistsError(f"{file} exists and is not overwritten; choose another name")
+        if file.suffix not in EXPORTS:
+            raise ValueError(f"file must end in {' or '.join(EXPORTS)}, got {file}")
         weights = self.weights
         at = int(weights.step[-1]) if step is None else step
         if at not in weights.step:
             raise ValueError(f"step must be one of {weights.step.values.tolist()}, got {step}")
         layers = {str(name): layer.values for name, layer in weights.sel(step=at).items()}
-        if file.suffix == ".npz":
-            create_file(file, lambda out: np.savez(out, allow_pickle=False, step=at, **layers))
-            return file
-        model = {
-            "mlp.W_in": torch.tensor(layers["theta"]),
-            "mlp.W_out": torch.tensor(layers["xi"].T.copy()),
-            "mlp.basis": torch.tensor(fourier.fourier_basis(self.config.p)),
-        }
-        group = {"lr": self.config.learning_rate, "weight_decay": self.config.weight_decay}
-        adamw = self.config.optimizer == "adamw"
-        for name in ("betas", "eps") if adamw else ("momentum",):
-            group[name] = getattr(self.config, name)
-        stored = {"model": model, "epoch": at, "optimizer": {"state": {}, "param_groups": [group]}}
-        create_file(file, lambda out: torch.save(stored, out))
+        write = pkgutil.resolve_name(EXPORTS[file.suffix])
+        create_file(file, lambda out: write(self.config, at, layers, out))
         return file
 
     def describe(self) -> dict[str, Any]:

@@ -2,8 +2,6 @@
 
 import hashlib
 import io
-import json
-import os
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +16,7 @@ from numpy.typing import NDArray
 from grokode.nets.runs.begun import BEGUN, OWN, never_published
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import format_of
-from grokode.nets.runs.layout import METRICS, Layout, Plan, expected, plan_data
+from grokode.nets.runs.layout import METRICS, Layout, Plan, expected
 from grokode.nets.runs.manifest import (
     JOURNAL,
     Header,
@@ -26,17 +24,13 @@ from grokode.nets.runs.manifest import (
     chained,
     versions,
 )
+from grokode.nets.runs.output import Output
 from grokode.nets.runs.record import Record
 from grokode.nets.runs.source import Source, read_rows, verified
-from grokode.nets.runs.store import GROUP, Folder, replace_all, sync_all
+from grokode.nets.runs.store import Folder, replace_all
 from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["RunWriter"]
-
-_OPEN = 64
-"""Files written and not yet synced at most."""
-_FIRST = 64
-"""Steps that a new array says it has room for; doubled when they are used up."""
 
 
 class RunWriter:
@@ -74,10 +68,6 @@ class RunWriter:
         self._lock = FileLock(path / ".lock")
         self._published: Manifest
         self._plans: dict[str, Plan] = {}
-        self._folders: dict[str, Folder] = {}
-        self._handles: list[int] = []
-        self._touched: dict[str, Folder] = {}
-        self._room: dict[str, int] = {}
         self._ended: dict[str, dict[str, Any]] = {}
         self._data: dict[str, NDArray[Any]] = {}
         self._recent: list[tuple[int, int]] = []
@@ -85,6 +75,7 @@ class RunWriter:
     def __enter__(self) -> Self:
         self.path.mkdir(parents=True, exist_ok=True)
         self._folder = Folder(self.path)
+        self._output = Output(self._folder)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
@@ -106,11 +97,7 @@ class RunWriter:
             self._let_go()
 
     def _let_go(self) -> None:
-        for handle in self._handles:
-            os.close(handle)
-        for folder in (*self._folders.values(), self._folder):
-            folder.close()
-        self._handles, self._folders = [], {}
+        self._output.close()
         self._lock.release()
 
     # What is read of the run that is being written.
@@ -211,9 +198,9 @@ class RunWriter:
         replace_all([(self._folder, BEGUN, header.text())])
         self._begin(Manifest(header, header.plans))
         for plan in self._plans.values():
-            self._describe_new(plan, 0)
-        stored = {name: self._store(name, values) for name, values in data.items()}
-        self._sync()
+            self._output.describe_new(plan, 0)
+        stored = {name: self._output.store(name, values) for name, values in data.items()}
+        self._output.sync()
         header = Header.parse(replace(header, data=stored).text())
         self._published = Manifest(header, header.plans)
         self._data = {name: np.asarray(values) for name, values in data.items()}
@@ -243,7 +230,7 @@ class RunWriter:
         self._seconds, self._last_logged = last.seconds, max(manifest.logged, default=-1)
         self._steps, self._rows, self._step = len(manifest.steps), rows, manifest.steps[-1]
         for name, plan in self._plans.items():
-            self._room[name] = self._steps if _is_weight(name) else 0
+            self._output.room[name] = self._steps if _is_weight(name) else 0
             if not _is_weight(name):
                 self._tail[name] = [*read_rows(self.path, manifest, name, rows // plan.rows)]
         self._recent = [(record.step, record.rows) for record in manifest.records[-2:]]
@@ -279,12 +266,12 @@ class RunWriter:
                     f"{name} must be {plan.dtype} of shape {(len(rows), *plan.shape[2:])}, got "
                     f"{values.dtype} of shape {values.shape}"
                 )
-            self._make_room(plan, self._steps + 1)
+            self._output.make_room(plan, self._steps + 1)
             padded = plan.seed_chunks * plan.chunks[1]
             whole = np.full((padded, *plan.shape[2:]), np.nan, plan.dtype)
             whole[rows] = values
             digests[name] = [
-                self._chunk(plan, (self._steps, part), block)
+                self._output.chunk(plan, (self._steps, part), block)
                 for part, block in enumerate(whole.reshape(plan.seed_chunks, *plan.chunks[1:]))
             ]
         self._steps, self._step = self._steps + 1, int(step)
@@ -343,7 +330,7 @@ class RunWriter:
         buffer = io.BytesIO()
         torch.save(dict(state), buffer)
         content = buffer.getbuffer()
-        self._hold(self._folder.write(f"state-{self._step}.pth", content))
+        self._output.hold(self._folder.write(f"state-{self._step}.pth", content))
         self._added.state = hashlib.sha256(content).hexdigest()
         self._added.seeds = [int(seed) for seed in seeds]
         self._added.seconds = self._seconds = float(seconds)
@@ -370,13 +357,7 @@ class RunWriter:
         }
         self._recent = []
         self._added = _nothing()
-        root = self._folders["arrays.zarr"] = self._folder.below("arrays.zarr")
-        for name in ("weights", "metrics", "data"):
-            self._folders[name] = root.below(name)
-        if not manifest.records:
-            for name in ("arrays.zarr", "weights", "metrics", "data"):
-                self._touched[name] = self._folders[name]
-                self._hold(self._folders[name].write("zarr.json", _json(GROUP)))
+        self._output.begin(self._plans, new=not manifest.records)
 
     def _publish(self) -> None:
         added, rows = self._added, self._rows
@@ -388,13 +369,13 @@ class RunWriter:
         if tail:
             added.tail = hashlib.sha256(tail).hexdigest()
             if not (self._recent and self._recent[-1][1] == rows):
-                self._hold(self._folder.write(f"tail-{rows}.bin", tail))
+                self._output.hold(self._folder.write(f"tail-{rows}.bin", tail))
         body, header = added.text(), self._published.header
         offset, before = header.journal
         chain = chained(before, body)
         line = chain.encode() + b" " + body + b"\n"
-        self._hold(self._folder.append(JOURNAL, offset, line))
-        self._sync()
+        self._output.hold(self._folder.append(JOURNAL, offset, line))
+        self._output.sync()
         header = replace(header, journal=(offset + len(line), chain))
         replace_all([(self._folder, "run.json", header.text())])
         self._settle(added, header)
@@ -424,71 +405,10 @@ class RunWriter:
         tail.append(row)
         if len(tail) == plan.rows:
             block = self._rows // plan.rows
-            self._make_room(plan, (block + 1) * plan.rows)
-            digest = self._chunk(plan, (block, 0), np.stack(tail))
+            self._output.make_room(plan, (block + 1) * plan.rows)
+            digest = self._output.chunk(plan, (block, 0), np.stack(tail))
             self._added.full.setdefault(name, []).append(digest)
             tail.clear()
-
-    def _chunk(self, plan: Plan, place: tuple[int, int], values: NDArray[Any]) -> str:
-        """Write a chunk; returns its digest."""
-        little = np.dtype(plan.dtype).newbyteorder("<")
-        content = np.ascontiguousarray(values, little).tobytes()
-        self._hold(self._of(plan.path).write(plan.key(*place), content))
-        return hashlib.sha256(content).hexdigest()
-
-    def _store(self, name: str, values: NDArray[Any]) -> tuple[Plan, tuple[str, ...]]:
-        """Write an array of the data, whole."""
-        values = np.asarray(values)
-        plan = plan_data(name, values.shape, str(values.dtype))
-        self._describe_new(plan, len(values))
-        digests = []
-        for block in range(-(-len(values) // plan.rows) if values.size else 0):
-            part = np.zeros(plan.chunks, plan.dtype)
-            some = values[block * plan.rows : (block + 1) * plan.rows]
-            part[: len(some)] = some
-            content = np.ascontiguousarray(part, part.dtype.newbyteorder("<")).tobytes()
-            self._hold(self._of(plan.path).write(plan.key(block), content))
-            digests.append(hashlib.sha256(content).hexdigest())
-        return plan, tuple(digests)
-
-    def _make_room(self, plan: Plan, length: int) -> None:
-        """Let zarr.json say so many steps at least: doubled, to be written seldom."""
-        if length > self._room.get(plan.path, 0):
-            self._describe({plan.path: max(_FIRST, 1 << (length - 1).bit_length())})
-
-    def _describe(self, lengths: Mapping[str, int]) -> None:
-        """Let the zarr.json of some arrays say how many steps there are, or are room for."""
-        self._room |= lengths
-        replace_all(
-            [
-                (self._of(name), "zarr.json", _json(self._plans[name].document(length)))
-                for name, length in lengths.items()
-            ]
-        )
-
-    def _describe_new(self, plan: Plan, length: int) -> None:
-        self._hold(self._of(plan.path).write("zarr.json", _json(plan.document(length))))
-
-    def _of(self, path: str) -> Folder:
-        """The directory of an array."""
-        if path not in self._folders:
-            group, _, name = path.rpartition("/")
-            self._folders[path] = self._folders[group or "arrays.zarr"].below(name)
-            self._touched[group or "arrays.zarr"] = self._folders[group or "arrays.zarr"]
-        self._touched[path] = self._folders[path]
-        return self._folders[path]
-
-    def _hold(self, handle: int) -> None:
-        self._handles.append(handle)
-        if len(self._handles) >= _OPEN:
-            handles, self._handles = self._handles, []
-            sync_all(handles)
-
-    def _sync(self) -> None:
-        """Make durable what was written, and the names it has."""
-        handles, self._handles = self._handles, []
-        folders, self._touched = [*self._touched.values(), self._folder], {}
-        sync_all(handles, folders)
 
     def _round_off(self) -> None:
         """For other readers of Zarr: every logged step in its array, and lengths that are true.
@@ -504,10 +424,10 @@ class RunWriter:
                 if part.dtype.kind == "f":
                     part[:] = np.nan
                 part[: len(self._tail[name])] = self._tail[name]
-                self._chunk(plan, (self._rows // plan.rows, 0), part)
+                self._output.chunk(plan, (self._rows // plan.rows, 0), part)
         steps = {name: self._steps if _is_weight(name) else self._rows for name in self._plans}
-        self._describe(steps)
-        self._sync()
+        self._output.describe(steps)
+        self._output.sync()
 
     def _take_up_fitted(self, config: TrainingConfig, manifest: Manifest) -> None:
         """A seed fitted at the last checkpoint goes on if the new ``stop_loss`` is lower."""
@@ -525,10 +445,6 @@ class RunWriter:
         for name in self._folder.names():
             if OWN.fullmatch(name) and name not in needed:
                 self._folder.remove(name)
-
-
-def _json(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, indent=1).encode()
 
 
 def _nothing() -> Record:

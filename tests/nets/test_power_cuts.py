@@ -30,7 +30,7 @@ def recorded(tmp_path_factory):
         patch.setattr("grokode.nets.runs.store.os", recorder)
         # One after the other; side by side they are in no order to record.
         patch.setattr("grokode.nets.runs.store.sync_all", _in_turn(recorder))
-        patch.setattr("grokode.nets.runs.writer.sync_all", _in_turn(recorder))
+        patch.setattr("grokode.nets.runs.output.sync_all", _in_turn(recorder))
         patch.setattr("grokode.nets.runs.layout._METRICS_BYTES", 3 * 16)
         patch.setattr("grokode.nets.runs.layout._GRID_BYTES", 3 * 50)
         recorder.calls.append(("mkdir", root / "run"))
