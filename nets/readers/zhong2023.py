@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from grokode.nets.networks import SummedEmbeddings
 from grokode.nets.networks.transformer_model import activations
-from grokode.nets.readers import nanda2023
 from grokode.nets.readers.files import matrix, read_checkpoint
+from grokode.nets.readers.nanda2023 import parameters_of, transformer_of
 from grokode.nets.readers.record import Imported, Reader, check_size
 from grokode.nets.tasks import Modular
 from grokode.nets.training.config import TrainingConfig
@@ -86,11 +86,11 @@ def read(path: Path, *, attention_rate: float | None = None) -> Imported:
         raise ValueError(f"{path} holds a {type(stored).__name__}, not tensors by name")
     if "embed.weight" in stored:
         return _linear(path, stored)
-    parameters = nanda2023.parameters_of(path, stored)
+    parameters = parameters_of(path, stored)
     how = "given"
     if attention_rate is None:
         attention_rate, how = _rate(path, parameters)
-    network, p = nanda2023.transformer_of(path, parameters, attention_rate)
+    network, p = transformer_of(path, parameters, attention_rate)
     config = TrainingConfig(p=p, network=network, warmup=10, betas=(0.9, 0.98), **_TRAINED)
     attrs = {"source": path.name, "split": "unknown", "attention_rate_from": how}
     return Imported(config, {config.steps: parameters}, attrs=attrs)
@@ -110,7 +110,7 @@ def _rate(path: Path, parameters: Mapping[str, NDArray[Any]]) -> tuple[float, st
     named = {name: torch.tensor(v[None], dtype=torch.float64) for name, v in parameters.items()}
     losses = []
     for rate in _RATES:
-        network, p = nanda2023.transformer_of(path, parameters, float(rate))
+        network, p = transformer_of(path, parameters, float(rate))
         task = Modular(p=p)
         with torch.no_grad():
             logits = activations(network, named, task.inputs).logits[0]
