@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from grokode.compare.figures import timings
-from grokode.compare.figures.style import figure_svg
+from grokode.benchmarks import timings_figure as timings
+from grokode.compare.common.style import figure_svg
 
 from .record import read
 

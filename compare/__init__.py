@@ -1,26 +1,38 @@
 """Where theory and networks meet: predicted winners, trajectories and logits over observed ones."""
 
-from grokode.compare.alignment import scores
-from grokode.compare.budget import budget_over_steps, logit_budget
-from grokode.compare.demo_report import PLATEAU_CLAIM, Comparison, compare_run, write_report
-from grokode.compare.logits import logits
-from grokode.compare.observe import checkpoint, observed_winners, training_rule
-from grokode.compare.run_report import report
-from grokode.compare.rungs import ladder
-from grokode.compare.statistics import score_statistics
-from grokode.compare.tables import errors_table, logits_table, winners_table
-from grokode.compare.trajectories import (
+from grokode.compare.alignment.scores import scores
+from grokode.compare.alignment.statistics import score_statistics
+from grokode.compare.cache import ask
+from grokode.compare.common.missing import NotMeasured
+from grokode.compare.common.observe import checkpoint, observed_winners, training_rule
+from grokode.compare.logits.budget import budget_over_steps, logit_budget
+from grokode.compare.logits.fits import logits
+from grokode.compare.logits.tables import logits_table
+from grokode.compare.lottery.claims import PLATEAU_CLAIM
+from grokode.compare.lottery.ladder import ladder
+from grokode.compare.lottery.tables import errors_table, winners_table
+from grokode.compare.lottery.trajectories import (
     parting_step,
     partings,
-    rung_errors,
+    predictor_errors,
     trajectories,
     trajectory_errors,
 )
-from grokode.compare.winners import winners
+from grokode.compare.lottery.winners import winners
+from grokode.compare.page.comparison import Comparison, compare_run, write_report
+from grokode.compare.page.report import report
+from grokode.compare.question import Question
+from grokode.compare.registry import QUESTIONS
+
+rung_errors = predictor_errors
 
 __all__ = [
     "PLATEAU_CLAIM",
+    "QUESTIONS",
     "Comparison",
+    "NotMeasured",
+    "Question",
+    "ask",
     "budget_over_steps",
     "checkpoint",
     "compare_run",
@@ -32,6 +44,7 @@ __all__ = [
     "observed_winners",
     "parting_step",
     "partings",
+    "predictor_errors",
     "report",
     "rung_errors",
     "score_statistics",

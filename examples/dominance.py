@@ -12,7 +12,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from grokode.compare.figures.lottery import dominance_distribution, dominance_scaling
+from grokode.compare.lottery.contour_figures import dominance_distribution, dominance_scaling
 from grokode.theory import lottery
 
 MODULI = (11, 23, 47, 97, 197, 397)

@@ -12,7 +12,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 
-from grokode.compare.alignment import RELIABLE_COHERENCE, alignment_scores, global_phases
+from grokode.compare.alignment.scores import RELIABLE_COHERENCE, alignment_scores, global_phases
 from grokode.theory import fourier
 
 

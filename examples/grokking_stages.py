@@ -14,11 +14,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from grokode import nets
-from grokode.compare.figures import stages as draw
-from grokode.compare.perturbed import non_feature_decay, perturbed_lottery
-from grokode.compare.split import broken_orthogonality
-from grokode.compare.stage_tables import boundaries_table, stages_table
-from grokode.compare.stages import Stages, heatmaps, stages
+from grokode.compare.grokking import figures as draw
+from grokode.compare.grokking.perturbed import non_feature_decay, perturbed_lottery
+from grokode.compare.grokking.split import broken_orthogonality
+from grokode.compare.grokking.stages import Stages, heatmaps, stages
+from grokode.compare.grokking.tables import boundaries_table, stages_table
 
 
 def memorising_steps(found: Stages) -> list[int]:

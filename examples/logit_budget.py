@@ -14,8 +14,8 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from grokode import nets
-from grokode.compare.budget import budget_over_steps
-from grokode.compare.figures.budget import budget_bars, budget_history
+from grokode.compare.logits.budget import budget_over_steps
+from grokode.compare.logits.budget_figures import budget_bars, budget_history
 
 
 def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> None:

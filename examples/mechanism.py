@@ -13,10 +13,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from grokode import nets
-from grokode.compare.figures import mechanism as figures
-from grokode.compare.figures import phases as phase_figures
-from grokode.compare.mechanism import mechanism
-from grokode.compare.mechanism_tables import mechanism_table
+from grokode.compare.mechanism import figures, phase_figures
+from grokode.compare.mechanism.measures import mechanism
+from grokode.compare.mechanism.tables import mechanism_table
 
 
 def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> None:
@@ -50,7 +49,7 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
     phase_figures.frequency_bars(parts["balance"], balance)
     phase_figures.magnitude_strips(parts["doubling"], parts["homogeneity"], "theta", sizes)
     figures.leakage_bars(parts["leakage"], "theta", last[0])
-    figures.preservation_curves(found.history, last[1])
+    figures.preservation_curves(found["history"], last[1])
     figures.activation_swap_bars(parts["swap"], last[2])
     figure.savefig(out, dpi=110)
     plt.close(figure)

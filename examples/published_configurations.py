@@ -14,8 +14,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grokode import compare, nets
-from grokode.compare.mechanism import activation_swap
-from grokode.compare.phases import phase_doubling
+from grokode.compare.mechanism.measures import activation_swap
+from grokode.compare.mechanism.phases import phase_doubling
 from grokode.theory import fourier
 
 QUANTITIES = {
@@ -46,8 +46,8 @@ def numbers(run: nets.Run) -> dict[str, float]:
     return {
         "loss": float(run.metrics.train_loss[-1]),
         "accuracy": float(fit.accuracy),
-        "blowup_time": float(found.accuracy.sel(rule="blowup_time")),
-        "misalignment": float(found.accuracy.sel(rule="misalignment")),
+        "blowup_time": float(found.accuracy.sel(predictor="blowup_time")),
+        "misalignment": float(found.accuracy.sel(predictor="misalignment")),
         "sine": float(phase_doubling(spectrum).mean_abs_sin),
         "participation": float((shares**2).sum("frequency").median()),
         "r2": float(fit.r2),

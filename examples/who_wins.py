@@ -16,8 +16,8 @@ import matplotlib.pyplot as plt
 
 from grokode import compare, nets
 from grokode.compare import figures
-from grokode.compare.corollary import corollary, corollary_of_runs, spread_start
-from grokode.compare.figures.winners import corollary_curve
+from grokode.compare.lottery.corollary import corollary, corollary_of_runs, spread_start
+from grokode.compare.lottery.winner_figures import corollary_curve
 
 
 def main(
@@ -27,7 +27,7 @@ def main(
     steps: int = 8000,
     spreads: Sequence[float] = (0.0, 0.05, 0.2, 0.65),
 ) -> None:
-    """Train a network for each spread, score the rules, write the figure.
+    """Train a network for each spread, score the predictors, write the figure.
 
     Parameters
     ----------
@@ -60,13 +60,13 @@ def main(
         found = compare.winners(runs[spreads[-1]])
     figure, axes = plt.subplots(1, 2, figsize=(13, 5.6), layout="constrained")
     corollary_curve(corollary(p, kappa=kappa), axes[0], networks)
-    figures.accuracy_by_rule(found, axes[1])
+    figures.accuracy_by_predictor(found, axes[1])
     axes[1].set_title(f"network of spread {spreads[-1]:g}", pad=20)
     figure.savefig(out, dpi=150)
     plt.close(figure)
-    for rule in networks.rule.values:
-        scores = ", ".join(f"{value:.2f}" for value in networks.accuracy.sel(rule=rule).values)
-        print(f"{rule} names {scores} of the winners at spreads {list(spreads)}")
+    for name in networks.predictor.values:
+        scores = ", ".join(f"{value:.2f}" for value in networks.accuracy.sel(predictor=name).values)
+        print(f"{name} names {scores} of the winners at spreads {list(spreads)}")
     print(f"wrote {out}")
 
 

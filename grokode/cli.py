@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, runs, theory, train, training
+from grokode.commands import analyse, circuit, demo, runs, theory, training
 from grokode.console import one_line_errors
 
 __all__ = ["application", "main"]
@@ -25,7 +25,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     )
     app.callback(invoke_without_command=True)(_version)
     for command in (
-        train.demo,
+        demo.demo,
         training.train(arguments),
         runs.import_,
         runs.info,
@@ -35,6 +35,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         analyse.logits,
         analyse.mechanism,
         analyse.grokking,
+        circuit.circuit,
         analyse.scores,
         analyse.report,
         theory.contour,

@@ -19,6 +19,7 @@ __all__ = [
     "if_interrupted",
     "note",
     "one_line_errors",
+    "points_progress",
     "print_json",
     "print_numbers",
     "print_table",
@@ -124,6 +125,25 @@ def counting_progress(text: str, total: int) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=_err, disable=not _err.is_terminal, transient=True) as progress:
         task = progress.add_task(text, total=total, state="")
         yield lambda name: progress.update(task, advance=1, state=name)
+
+
+@contextmanager
+def points_progress(total: int) -> Iterator[Callable[[int, int, int], None]]:
+    """Progress bar of a sweep; yields the callback for (done, running, failed)."""
+    columns = (
+        TextColumn("sweep"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}  {task.fields[state]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=_err, disable=not _err.is_terminal, transient=True) as progress:
+        task = progress.add_task("sweep", total=total, state="")
+
+        def report(done: int, running: int, failed: int) -> None:
+            state = f"{running} running, {failed} failed"
+            progress.update(task, completed=done + failed, state=state)
+
+        yield report
 
 
 # Typer's parent of every complaint about the command line itself, under its own or click's roof.

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from grokode import benchmarks, nets
 from grokode.benchmarks import blowup, ensemble, record, streaming, training
-from grokode.compare.figures import timings
+from grokode.benchmarks import timings_figure as timings
 
 KEYS = {"name", "ours", "peer", "theirs", "ratio", "unit", "error", "their_error"}
 ROOT = Path(__file__).parent.parent

@@ -19,17 +19,24 @@ FORBIDDEN = {
 }
 # Of theory, nets takes coordinates and the optimiser's record.
 SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.optimizer")
+# Questions do not import one another.
+QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "circuit", "alignment")
+IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
+IDENTITIES += ("logits", "moments", "relu", "__init__")
 # A module imports only from floors below its own, or its own.
 FLOORS = {
     "theory": [
-        {"modulus", "optimizer"},
+        {"modulus", "optimizer", "_checks", "_elliptic"},
         {"fourier"},
-        {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"},
+        {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"}
+        | {"_stepper", "_stepper_lanes", "cuda_solvers"},
         {"neuron_flow", "moment_flow", "lottery", "streaming"},
         {"predictors"},
+        {f"identities/{name}" for name in IDENTITIES},
+        {"__init__"},
     ],
     "nets": [
-        {"records"},
+        {"records", "training/__init__"},
         {"tasks/base", "tasks/modular", "tasks/dihedral", "tasks/examples", "tasks/__init__"},
         {"networks/base", "networks/activations", "networks/starts"},
         {
@@ -65,14 +72,52 @@ FLOORS = {
         },
         {"readers/registry", "readers/__init__"},
         {"sweeps/sweep", "sweeps/engine", "sweeps/results", "sweeps/__init__"},
+        {"__init__"},
     ],
     "compare": [
-        {"cells", "observe", "split", "forces", "alignment", "estimates", "kernels", "page"},
-        {"rungs", "cosines", "phases", "leakage", "budget", "logits", "progress"},
-        {"winners", "trajectories", "corollary", "mechanism", "stages", "statistics"},
-        {"perturbed", "tables", "logit_tables", "mechanism_tables", "stage_tables"},
-        {"claims"},
-        {"demo_report", "run_report"},
+        {f"{question}/__init__" for question in QUESTIONS},
+        {"common/missing", "common/style", "common/cells", "common/kernels", "common/__init__"},
+        {"common/observe", "common/sheets", "common/claims", "common/estimates", "common/curves"},
+        {"common/checkpoints"},
+        {"common/events"},
+        {"question"},
+        {"lottery/ladder", "logits/fits", "logits/budget", "mechanism/cosines", "mechanism/phases"}
+        | {"mechanism/leakage", "grokking/forces", "grokking/split", "alignment/scores"}
+        | {f"circuit/{name}" for name in ("computation", "groups", "kernel_fits", "neurons")}
+        | {"circuit/waves"},
+        {"lottery/winners", "lottery/trajectories", "mechanism/measures", "grokking/progress"}
+        | {"circuit/measures", "circuit/observe", "circuit/progress"},
+        {"lottery/corollary", "grokking/stages", "alignment/statistics"},
+        {"grokking/perturbed"},
+        {f"{question}/tables" for question in QUESTIONS[:-1]}
+        | {"lottery/contour_figures", "lottery/trajectory_figures", "lottery/winner_figures"}
+        | {"logits/figures", "logits/budget_figures", "mechanism/figures"}
+        | {"mechanism/phase_figures", "grokking/figures", "alignment/figures", "circuit/figures"},
+        {f"{question}/sheets" for question in QUESTIONS[:-1]}
+        | {f"{question}/claims" for question in QUESTIONS},
+        {f"{question}/question" for question in QUESTIONS},
+        {"registry", "cache"},
+        {"page/html", "page/parts", "page/__init__"},
+        {"page/report"},
+        {"page/comparison"},
+        {"figures", "__init__"},
+    ],
+    "grokode": [
+        {"files", "console", "__init__", "commands/__init__"},
+        {"commands/options", "commands/flags"},
+        {"commands/telling"},
+        {
+            f"commands/{name}"
+            for name in ("analyse", "circuit", "demo", "runs", "sweep", "theory", "training")
+        },
+        {"cli"},
+        {"__main__"},
+    ],
+    "benchmarks": [
+        {"record", "timings_figure"},
+        {"blowup", "ensemble", "streaming", "training"},
+        {"__init__"},
+        {"draw", "__main__"},
     ],
 }
 
@@ -98,18 +143,35 @@ def test_wings_import_only_what_is_below_them(wing):
                 assert module.startswith(SHARED) or module == "grokode.theory"
 
 
+def dotted(wing, name):
+    inside = name.replace("/", ".").removesuffix(".__init__")
+    return f"grokode.{inside}" if wing == "grokode" else f"grokode.{wing}.{inside}"
+
+
 @pytest.mark.parametrize("wing", FLOORS)
 def test_floors_of_a_wing(wing):
     floors = FLOORS[wing]
     for height, floor in enumerate(floors):
-        above = {
-            f"grokode.{wing}.{name}".replace("/", ".").removesuffix(".__init__")
-            for names in floors[height + 1 :]
-            for name in names
-        }
+        above = {dotted(wing, name) for names in floors[height + 1 :] for name in names}
         for name in floor:
             used = set(imported_modules(ROOT / wing / f"{name}.py"))
             assert not used & above, f"{name} imports {used & above}"
+
+
+@pytest.mark.parametrize("wing", FLOORS)
+def test_every_file_of_a_wing_has_its_floor(wing):
+    there = {path.relative_to(ROOT / wing).with_suffix("") for path in (ROOT / wing).rglob("*.py")}
+    named = [Path(name) for floor in FLOORS[wing] for name in floor]
+    assert len(named) == len(set(named)), "a file is on two floors"
+    assert there == set(named), f"not on one floor each: {there ^ set(named)}"
+
+
+def test_questions_do_not_import_one_another():
+    for question in QUESTIONS:
+        others = tuple(f"grokode.compare.{name}." for name in QUESTIONS if name != question)
+        for path in (ROOT / "compare" / question).glob("*.py"):
+            for module in imported_modules(path):
+                assert not f"{module}.".startswith(others), f"{path} imports {module}"
 
 
 def test_theory_loads_without_torch():

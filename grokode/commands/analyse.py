@@ -1,19 +1,12 @@
 """What theory says of a run, and what the run says back."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from grokode.commands.options import (
-    Figure,
-    Json,
-    RunPath,
-    Seed,
-    check_new,
-    draw,
-    open_one_seed,
-)
+from grokode.commands.options import Figure, Json, RunPath, Seed, check_new, draw, open_one_seed
+from grokode.commands.telling import ask, draw_sheet, tell
 from grokode.console import counting_progress, note, print_json, print_table
 
 __all__ = [
@@ -32,10 +25,12 @@ def winners(
     rule: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="RULE",
-            help="Rung to score, repeatable; all if not given: chance, misalignment (least |D|, "
-            "the published corollary), largest_magnitude, blowup_time (first to diverge under the "
-            "exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow.",
+            "--predictor",
+            "--rule",
+            metavar="NAME",
+            help="Predictor to score, repeatable; all if not given: chance, misalignment (least "
+            "|D|, the published corollary), largest_magnitude, blowup_time (first to diverge under "
+            "the exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow.",
         ),
     ] = None,
     seed: Seed = None,
@@ -44,34 +39,31 @@ def winners(
 ) -> None:
     """Predict each neuron's winning frequency from the first checkpoint, and compare with the last.
 
-    The winner is the frequency of largest beta in the last checkpoint. Each rung of the ladder has
-    its accuracy with a 95% interval, and what the neurons it gets wrong are; rungs outside their
-    assumption are scored all the same, and marked. The flows are followed through the whole
+    The winner is the frequency of largest beta in the last checkpoint. Each predictor of the ladder
+    has its accuracy with a 95% interval, and what the neurons it gets wrong are; those outside
+    their assumption are scored all the same, and marked. The flows are followed through the whole
     training: half a minute for all at p = 23.
     """
     check_new(figure)
-    from grokode import compare
-    from grokode.compare.winners import RULES, winners_json
-
-    opened = open_one_seed(run, seed)
-    found = compare.winners(opened, rule or RULES)
+    options = {"predictors": rule} if rule else {}
+    question, measured = ask("lottery", open_one_seed(run, seed), **options)
     if figure:
-        from grokode.compare import figures
-
-        draw(figure, lambda ax: figures.accuracy_by_rule(found, ax))
-    if json:
-        print_json(winners_json(found))
-    else:
-        print_table(compare.winners_table(found))
-        if found.attrs["skipped"]:
-            note(f"left out, their weights are not finite: steps {found.attrs['skipped']}")
+        draw_sheet(question, measured, "winners", figure)
+    tell(question, measured, json)
+    skipped = measured["winners"].attrs["skipped"]
+    if skipped and not json:
+        note(f"left out, their weights are not finite: steps {skipped}")
 
 
 def trajectories(
     run: RunPath,
     rule: Annotated[
         str,
-        typer.Option(help="Rung to lay over: ticket_flow, neuron_flow, clock_flow or moment_flow."),
+        typer.Option(
+            "--predictor",
+            "--rule",
+            help="Predictor to lay over: ticket_flow, neuron_flow, clock_flow or moment_flow.",
+        ),
     ] = "ticket_flow",
     neuron: Annotated[
         int | None, typer.Option(help="Draw the frequencies of this neuron, not the errors.")
@@ -89,85 +81,41 @@ def trajectories(
     """
     check_new(figure)
     from grokode import compare
-    from grokode.compare import tables
-    from grokode.compare.figures import trajectories as figures
-    from grokode.compare.trajectories import partings_json
+    from grokode.compare.common.claims import claims_table
+    from grokode.compare.lottery import trajectory_figures as figures
+    from grokode.compare.lottery.tables import partings_table
+    from grokode.compare.lottery.trajectories import partings_json
 
     opened = open_one_seed(run, seed)
-    pair = compare.trajectories(opened, rule)
-    errors = compare.trajectory_errors(pair)
-    parted = compare.partings(errors.expand_dims(rule=[rule]))
-    if neuron is not None and neuron not in pair.neuron:
-        raise ValueError(f"neuron must be in 0..{pair.sizes['neuron'] - 1}, got {neuron}")
+    question, measured = ask("lottery", opened, predictors=[rule], follow=rule, neuron=neuron)
+    tickets, errors = measured["tickets"], measured["errors"].sel(predictor=rule)
+    parted, outside = compare.partings(measured["errors"]), tickets.attrs["outside"]
     if figure:
         draw(
             figure,
             lambda ax: (
                 figures.error_curves(errors, ax)
                 if neuron is None
-                else figures.tickets(pair, neuron, quantity, ax)
+                else figures.tickets(tickets, neuron, quantity, ax)
             ),
         )
+    verdicts = question.judge(measured)
     if json:
+        rows = errors.drop_vars(["predictor", "outside"]).to_dataframe().reset_index()
         print_json(
             {
                 "rule": rule,
-                "outside": pair.attrs["outside"],
+                "outside": outside,
                 "partings": partings_json(parted)[rule],
-                "steps": errors.to_dataframe().reset_index().to_dict("records"),
+                "steps": rows.to_dict("records"),
+                "verdicts": [verdict.plain() for verdict in verdicts],
             }
         )
-    else:
-        print_table(compare.errors_table(errors))
-        print_table(tables.partings_table(parted))
-        if pair.attrs["outside"]:
-            note(f"outside the assumption of {rule}: {pair.attrs['outside']}")
-
-
-def mechanism(
-    run: RunPath,
-    step: Annotated[int | None, typer.Option(help="Checkpoint; the last one if not given.")] = None,
-    seed: Seed = None,
-    json: Json = False,
-) -> None:
-    """Measure the published observations on the neurons: sparsity, phases, magnitudes, activations.
-
-    Each number stands beside what theory gives, what random weights have, and what was published.
-    """
-    from grokode.compare import mechanism_tables
-    from grokode.compare.mechanism import mechanism as measure
-
-    found = measure(open_one_seed(run, seed), step)
-    if json:
-        print_json(mechanism_tables.mechanism_json(found))
-    else:
-        print_table(mechanism_tables.mechanism_table(found))
-
-
-def report(
-    runs: Annotated[list[Path], typer.Argument(help="Runs made by train or import.")],
-    out: Annotated[Path, typer.Option(help="Page to write (.html).")],
-    seed: Seed = None,
-    json: Json = False,
-) -> None:
-    """Write one self-contained page: which claims hold, and everything theory says of the runs.
-
-    Opens offline, on a phone and on paper. About a minute to a run at p = 23. Of a run with several
-    seeds the first is looked at unless --seed is given.
-    """
-    check_new(out, (".html",))
-    from grokode import nets
-    from grokode.compare.run_report import PARTS
-    from grokode.compare.run_report import report as write
-
-    opened = [nets.open_run(run) for run in runs]
-    chosen = [run.select(run.seeds[0] if seed is None else seed) for run in opened]
-    with counting_progress("writing", len(PARTS) * len(chosen)) as count:
-        page = write(chosen, out, on_part=count)
-    if json:
-        print_json({"report": str(page), "runs": [str(run.path) for run in chosen]})
-    else:
-        typer.echo(f"wrote {page}")
+        return
+    for table in (compare.errors_table(errors), partings_table(parted), claims_table(verdicts)):
+        print_table(table)
+    if outside:
+        note(f"outside the assumption of {rule}: {outside}")
 
 
 def logits(
@@ -184,42 +132,66 @@ def logits(
     which with their covariances sum to the whole.
     """
     check_new(figure)
-    from grokode import compare
-    from grokode.compare import logit_tables
-    from grokode.compare.budget import logit_budget
-    from grokode.compare.observe import check_addition
-
-    opened = open_one_seed(run, seed)
-    config = opened.config
-    check_addition(opened)
-    weights = compare.checkpoint(opened, step)
-    layers = weights.theta.values, weights.xi.values
-    fit = compare.logits(*layers, config.activation)
-    budget = logit_budget(*layers, config.activation)
+    question, measured = ask("logits", open_one_seed(run, seed), step=step, history=False)
     if figure:
-        from grokode.compare import figures
+        draw_sheet(question, measured, "logits", figure)
+    tell(question, measured, json)
 
-        draw(figure, lambda ax: figures.logit_scatter(fit, ax))
-    if json:
-        budget_numbers = {"budget": logit_tables.budget_json(budget)}
-        print_json({"step": int(weights.step)} | logit_tables.logits_json(fit) | budget_numbers)
-        return
-    print_table(logit_tables.fits_table(fit))
-    print_table(logit_tables.peaks_table(fit))
-    print_table(logit_tables.budget_table(budget))
+
+def mechanism(
+    run: RunPath,
+    step: Annotated[int | None, typer.Option(help="Checkpoint; the last one if not given.")] = None,
+    seed: Seed = None,
+    figure: Figure = None,
+    json: Json = False,
+) -> None:
+    """Measure the published observations on the neurons: sparsity, phases, magnitudes, activations.
+
+    Each number stands beside what theory gives, what random weights have, and what was published.
+    """
+    check_new(figure)
+    options = {} if step is None else {"step": step}
+    question, measured = ask("mechanism", open_one_seed(run, seed), **options)
+    if figure:
+        draw_sheet(question, measured, "neurons", figure)
+    tell(question, measured, json)
+
+
+def grokking(
+    run: RunPath,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Test accuracy, sustained, at which it has generalised; 0.95."),
+    ] = None,
+    seed: Seed = None,
+    figure: Figure = None,
+    json: Json = False,
+) -> None:
+    """The stages of a training on part of the pairs: memorised, generalised, and what differs.
+
+    Accuracy by kind of pair (trained, mirror image trained, truly unseen) beside what mirrored
+    pairs give for free, the balance of loss gradient and decay, and theory's perturbed lottery.
+    What is not found comes back as not found, with the reason.
+    """
+    check_new(figure)
+    options = {} if threshold is None else {"threshold": threshold}
+    question, measured = ask("grokking", open_one_seed(run, seed), **options)
+    if figure:
+        draw_sheet(question, measured, "stages", figure)
+    tell(question, measured, json)
 
 
 def scores(
     run: RunPath,
     seed: Seed = None,
     score: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Score to regress and to lead and lag: ell_neuron, ell_neuron_norm, "
+            help="Score to regress and to lead and lag, ell_neuron_norm if not given: ell_neuron, "
             "ell_abs_norm, ell_global, ell_global_norm, magnitude, coherence_joint, weight_norm "
             "...; a wrong name lists them all."
         ),
-    ] = "ell_neuron_norm",
+    ] = None,
     figure: Figure = None,
     json: Json = False,
 ) -> None:
@@ -231,62 +203,70 @@ def scores(
     """
     check_new(figure)
     from grokode import nets
-    from grokode.compare import statistics
-    from grokode.compare.alignment import SCORES
+    from grokode.compare.alignment import statistics
+    from grokode.compare.alignment.scores import SCORES
 
-    if score not in SCORES:
+    if score is not None and score not in SCORES:
         raise ValueError(f"score must be one of {', '.join(SCORES)}, got {score!r}")
     opened = nets.open_run(run, seed)
+    options: dict[str, Any] = {} if score is None else {"score": score}
     if opened.seed is None:
-        found = statistics.pooled_statistics(opened, score)
-    else:
-        found = statistics.score_statistics(opened, score)
+        if figure:
+            raise ValueError(
+                f"{run} holds the seeds {list(opened.seeds)}; choose the one to draw with --seed"
+            )
+        numbers = statistics.pooled_statistics(opened, **options)
+        if json:
+            print_json(numbers)
+            return
+        print_table(statistics.statistics_table(numbers))
+        steps = "; ".join(f"seed {one}: {step}" for one, step in numbers["t_grok"].items())
+        note(f"grokking step: {steps}; {numbers['kind']}")
+        return
+    question, measured = ask("alignment", opened, **options)
     if figure:
-        from grokode.compare.alignment import scores as scores_of
-        from grokode.compare.figures.alignment import score_curves
-        from grokode.compare.observe import checkpoint_accuracy
-
-        one = open_one_seed(run, seed)
-        draw(
-            figure,
-            lambda ax: score_curves(
-                scores_of(one), checkpoint_accuracy(one), ax, t_grok=found["t_grok"]
-            ),
-        )
-    if json:
-        print_json(found)
-    else:
-        print_table(statistics.statistics_table(found))
-        steps = found["t_grok"]
-        if isinstance(steps, dict):
-            steps = "; ".join(f"seed {one}: {step}" for one, step in steps.items())
-        note(f"grokking step: {steps}; {found['kind']}")
+        draw_sheet(question, measured, "scores", figure)
+    tell(question, measured, json)
+    if not json:
+        numbers = question.plain(measured)
+        note(f"grokking step: {numbers['t_grok']}; {numbers['kind']}")
 
 
-def grokking(
-    run: RunPath,
-    threshold: Annotated[
-        float, typer.Option(help="Test accuracy, sustained, at which it has generalised.")
-    ] = 0.95,
+def report(
+    runs: Annotated[list[Path], typer.Argument(help="Runs made by train or import.")],
+    out: Annotated[Path, typer.Option(help="Page to write (.html).")],
     seed: Seed = None,
     json: Json = False,
 ) -> None:
-    """The stages of a training on part of the pairs: memorised, generalised, and what differs.
+    """Write one self-contained page: which claims hold, and everything theory says of the runs.
 
-    Accuracy by kind of pair (trained, mirror image trained, truly unseen) beside what mirrored
-    pairs give for free, the balance of loss gradient and decay, and theory's perturbed lottery.
-    What is not found comes back as not found, with the reason.
+    Opens offline, on a phone and on paper. Half a minute to a run at p = 23. Of a run with several
+    seeds the first is looked at unless --seed is given.
     """
-    from grokode.compare import stage_tables
-    from grokode.compare.perturbed import perturbed_lottery
-    from grokode.compare.stages import stages
+    check_new(out, (".html",))
+    from grokode import nets
+    from grokode.compare.common.claims import claims_table
+    from grokode.compare.page.report import answers, judge, parts, write_answers
 
-    opened = open_one_seed(run, seed)
-    found = stages(opened, threshold)
-    lottery = perturbed_lottery(opened, found)
+    opened = [nets.open_run(run) for run in runs]
+    chosen = [run.select(run.seeds[0] if seed is None else seed) for run in opened]
+    with counting_progress("writing", len(parts()) * len(chosen)) as count:
+        given = [(run, answers(run, count)) for run in chosen]
+        page = write_answers(given, out, count)
     if json:
-        print_json(stage_tables.grokking_json(found, lottery))
-    else:
-        print_table(stage_tables.boundaries_table(found))
-        print_table(stage_tables.stages_table(found))
-        print_table(stage_tables.theory_table(found, lottery))
+        print_json(
+            {
+                "report": str(page),
+                "runs": [str(run.path) for run in chosen],
+                "verdicts": [
+                    {"run": str(run.path)} | verdict.plain()
+                    for run, of_run in given
+                    for verdict in judge(of_run)
+                ],
+            }
+        )
+        return
+    for run, of_run in given:
+        note(f"{run}")
+        print_table(claims_table(judge(of_run)))
+    typer.echo(f"wrote {page}")

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from grokode import nets
-from grokode.compare.alignment import (
+from grokode.compare.alignment.scores import (
     RELIABLE_COHERENCE,
     SCORES,
     alignment_scores,

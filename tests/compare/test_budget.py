@@ -6,10 +6,10 @@ import pytest
 import sympy
 
 from grokode import nets
-from grokode.compare.budget import PARTS, budget_over_steps, logit_budget
-from grokode.compare.figures.budget import PART_COLORS, budget_bars, budget_history
-from grokode.compare.kernels import all_logits, kernels
-from grokode.compare.logit_tables import budget_json, budget_table
+from grokode.compare.common.kernels import all_logits, kernels
+from grokode.compare.logits.budget import PARTS, budget_over_steps, logit_budget
+from grokode.compare.logits.budget_figures import PART_COLORS, budget_bars, budget_history
+from grokode.compare.logits.tables import budget_json, budget_table
 from grokode.theory import fourier
 
 # Sums of some hundred products of numbers near 1, relative to the largest logit.
@@ -263,7 +263,7 @@ def test_relu_ideal_network_leaves_signal_and_harmonics():
 def test_blocks_of_pairs_are_the_same_logits(monkeypatch):
     theta, xi = np.random.default_rng(4).normal(size=(2, 6, 9))
     whole = all_logits(theta, xi, "gelu")
-    monkeypatch.setattr("grokode.compare.kernels._BLOCK", 50)
+    monkeypatch.setattr("grokode.compare.common.kernels._BLOCK", 50)
     # Another order of summation inside the matrix product: rounding.
     np.testing.assert_allclose(all_logits(theta, xi, "gelu"), whole, atol=1e-13)
     np.testing.assert_allclose(whole, nets.logits(theta, xi, "gelu").reshape(9, 9, 9), atol=1e-13)

@@ -18,8 +18,8 @@ def test_winners_agree_with_a_count_by_hand(small_run):
     least = 1 + np.abs(np.angle(initial.theta_hat.values**2 * initial.xi_hat.values.conj())).argmin(
         -1
     )
-    np.testing.assert_array_equal(found.predicted.sel(rule="misalignment"), least)
-    assert float(found.accuracy.sel(rule="misalignment")) == (by_hand == least).mean()
+    np.testing.assert_array_equal(found.predicted.sel(predictor="misalignment"), least)
+    assert float(found.accuracy.sel(predictor="misalignment")) == (by_hand == least).mean()
     assert found.attrs["chance"] == 1 / 3
 
 
@@ -132,7 +132,7 @@ def test_report_is_self_contained(small_run, tmp_path):
     # Nothing is fetched: no script, no image file, no style sheet from outside.
     assert not any(tag in text for tag in ("<script", "<img", "<link", "src="))
     names = {path.stem for path in (tmp_path / "report" / "figures").iterdir()}
-    assert names == {"winners", "trajectories", "errors", "logits"}
+    assert names >= {"winners", "trajectories", "errors", "logits", "budget", "neurons"}
     with pytest.raises(FileExistsError, match="choose another"):
         compare.write_report(comparison, tmp_path / "report")
 

@@ -5,7 +5,13 @@ import pytest
 import sympy
 
 from grokode import nets
-from grokode.compare.leakage import GRADIENT, GROWN, HARMONICS, grown_wave, harmonic_leakage
+from grokode.compare.mechanism.leakage import (
+    GRADIENT,
+    GROWN,
+    HARMONICS,
+    grown_wave,
+    harmonic_leakage,
+)
 from grokode.theory import fourier
 from grokode.theory.identities.relu import input_harmonic, output_harmonic
 from tests.compare.made import P, single_waves

@@ -8,14 +8,14 @@ import pytest
 
 from grokode import compare, nets
 from grokode.compare import figures
-from grokode.compare.figures.logits import (
+from grokode.compare.logits.figures import (
     frequency_scales,
     logit_row,
     margin_histogram,
     peak_heights,
 )
-from grokode.compare.logit_tables import fits_table, logits_json, peaks_table
-from grokode.compare.logits import FITS, PEAKS, QUANTILES
+from grokode.compare.logits.fits import FITS, PEAKS, QUANTILES
+from grokode.compare.logits.tables import fits_table, logits_json, peaks_table
 from grokode.theory import fourier, mechanism
 
 # Sums of some thousand products of numbers near 1, relative to their size.

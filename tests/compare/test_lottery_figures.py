@@ -7,7 +7,11 @@ import pytest
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 
-from grokode.compare.figures.lottery import contour, dominance_distribution, dominance_scaling
+from grokode.compare.lottery.contour_figures import (
+    contour,
+    dominance_distribution,
+    dominance_scaling,
+)
 from grokode.theory import lottery
 
 P = 23

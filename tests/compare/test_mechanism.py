@@ -8,17 +8,16 @@ import pytest
 from scipy import stats
 
 from grokode import nets
-from grokode.compare.cosines import basis_coefficients, cosine_fits, sparsity
-from grokode.compare.figures import mechanism as figures
-from grokode.compare.figures import phases as phase_figures
-from grokode.compare.mechanism import (
+from grokode.compare.mechanism import figures, phase_figures
+from grokode.compare.mechanism.cosines import basis_coefficients, cosine_fits, sparsity
+from grokode.compare.mechanism.measures import (
     PUBLISHED_SWAP,
     activation_swap,
     mechanism,
     mechanism_history,
 )
-from grokode.compare.mechanism_tables import measures, mechanism_json, mechanism_table
-from grokode.compare.phases import winning_waves
+from grokode.compare.mechanism.phases import winning_waves
+from grokode.compare.mechanism.tables import measures, mechanism_json, mechanism_table
 from grokode.nets.networks.activations import ACTIVATIONS
 from grokode.theory import fourier
 from tests.compare.made import ROUNDING, K, P, diversified, gaussian, run_of, single_waves
@@ -205,18 +204,18 @@ def test_table_and_json_have_every_measure(small_run):
     assert [row[1] for row in rows[1:]] == [m.text for m in measures(found)]
     plain = json.loads(json.dumps(mechanism_json(found), allow_nan=False))
     assert list(plain["measures"]) == names
-    assert plain["measures"]["mean_abs_sin"]["value"] == found.parts["doubling"].mean_abs_sin.item()
-    assert plain["frequencies"]["neurons"] == found.parts["balance"].neurons.values.tolist()
+    assert plain["measures"]["mean_abs_sin"]["value"] == found["doubling"].mean_abs_sin.item()
+    assert plain["frequencies"]["neurons"] == found["balance"].neurons.values.tolist()
     assert len(plain["history"]["initial_share_xi"]) == small_run.weights.sizes["step"]
     assert sum(plain["frequencies"]["neurons"]) + plain["dead_neurons"] == plain["neurons"]
 
 
 def test_any_checkpoint_can_be_asked_for(small_run):
     first = mechanism(small_run, step=0)
-    assert first.step == 0
+    assert first["about"].attrs["step"] == 0
     at = small_run.weights.sel(step=0)
     swap = activation_swap(at.theta, at.xi)
-    assert first.parts["swap"].accuracy.equals(swap.accuracy)
+    assert first["swap"].accuracy.equals(swap.accuracy)
     with pytest.raises(ValueError, match="step 1 has no checkpoint"):
         mechanism(small_run, step=1)
 
@@ -256,8 +255,9 @@ def test_what_cannot_be_had_is_a_reason_not_a_crash(name):
 
 def test_reasons_say_what_is_missing():
     runs = broken_runs()
-    assert mechanism(runs["NaN last"]).reason == "weights at step 10 are not all finite"
-    between = mechanism(runs["NaN between"]).history
+    about = mechanism(runs["NaN last"])["about"].attrs
+    assert about["reason"] == "weights at step 10 are not all finite"
+    between = mechanism(runs["NaN between"])["history"]
     assert between.reason.values.tolist() == ["", "weights are not all finite", ""]
     assert np.isnan(between.same_leader[1])
     assert (between.initial_share[2] > 1 - 1e-10).all()
@@ -280,7 +280,7 @@ def test_dead_neurons_are_left_out():
     )
     assert waves.attrs["dead"] == 3
     assert waves.neuron.values.tolist() == list(range(3, 66))
-    fits = mechanism(broken_runs()["dead neurons"]).parts["fits"]
+    fits = mechanism(broken_runs()["dead neurons"])["fits"]
     assert fits.frequency.values[:3].tolist() == [0, 0, 0]
     assert np.isnan(fits.r2.values[:, :3]).all()
 
@@ -298,9 +298,9 @@ def test_runs_it_is_not_about():
 
 def draw_all(found, render=True):
     """Every figure of a mechanism, by name, drawn and with axis labels or a reason."""
-    draws = {"preservation": lambda ax: figures.preservation_curves(found.history, ax)}
-    parts = found.parts
-    if not found.reason:
+    draws = {"preservation": lambda ax: figures.preservation_curves(found["history"], ax)}
+    parts = found
+    if not found["about"].attrs["reason"]:
         draws |= {
             "weights": lambda ax: figures.weights_with_cosine(parts["fits"], 0, "theta", ax),
             "heatmap": lambda ax: figures.basis_heatmap(parts["coefficients"], "xi", ax),
@@ -330,7 +330,7 @@ def draw_all(found, render=True):
 def test_figures_show_the_numbers(small_run):
     found = mechanism(small_run)
     axes = draw_all(found)
-    parts = found.parts
+    parts = found
     heights = [bar.get_height() for bar in axes["balance"].patches]
     assert heights == parts["balance"].neurons.values.tolist()
     widths = [bar.get_width() for bar in axes["swap"].patches]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from grokode import compare, nets
-from grokode.compare.observe import checkpoint_accuracy, training_rule
+from grokode.compare.common.observe import checkpoint_accuracy, training_rule
 
 CONFIG = nets.TrainingConfig(
     p=7,

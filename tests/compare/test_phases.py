@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from grokode.compare.phases import (
+from grokode.compare.mechanism.phases import (
     RANDOM_SINE,
     frequency_balance,
     magnitude_homogeneity,

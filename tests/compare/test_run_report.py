@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 from grokode import nets
-from grokode.compare import claims
-from grokode.compare.claims import Claim
-from grokode.compare.run_report import PARTS, report
-from grokode.compare.stages import stages
-from grokode.compare.statistics import score_statistics
+from grokode.compare.alignment.claims import judge_scores
+from grokode.compare.alignment.statistics import score_statistics
+from grokode.compare.common.claims import Claim
+from grokode.compare.grokking.claims import judge_stages
+from grokode.compare.grokking.stages import stages
+from grokode.compare.page.report import parts, report
 from grokode.nets.runs import RunWriter
 from grokode.nets.runs.layout import expected
 from tests.checkpoints import write_checkpoints
@@ -28,7 +29,7 @@ def page(small_run, tmp_path_factory):
     """The page of a run that learned."""
     done = []
     out = report([small_run], tmp_path_factory.mktemp("page") / "report.html", done.append)
-    assert done == list(PARTS)
+    assert done == parts()
     return out
 
 
@@ -62,10 +63,10 @@ def never_learned(folder):
     run = nets.train(config, folder / "never")
     spoilt = run.weights.isel(step=-1).load()
     layers = {name: spoilt[name].values[None] for name in ("theta", "xi")}
-    bad = {name: np.full_like(layer, np.nan) for name, layer in layers.items()}
+    nothing = {name: np.full_like(values, np.nan) for name, values in layers.items()}
     with RunWriter(run.path) as writer:
         writer.reopen(config)
-        for step, values in ((60, bad), (80, layers)):
+        for step, values in ((60, nothing), (80, layers)):
             writer.checkpoint(step, [0], values)
         writer.publish([0], {}, 1.0)
     return nets.open_run(run.path)
@@ -164,7 +165,7 @@ def test_grokking_claims_are_about_pairs_held_out(tmp_path):
     run = nets.train(dataclasses.replace(config, log_every=20), tmp_path / "part")
     found = stages(run)
     assert found.memorised.step is not None
-    verdicts = claims.grokking_claims(found, score_statistics(run))
+    verdicts = judge_stages(found)
     test = run.metrics.test_accuracy
     share = found.free_accuracy["mirrored"]
     at = float(test.sel(step=found.memorised.step))
@@ -172,5 +173,5 @@ def test_grokking_claims_are_about_pairs_held_out(tmp_path):
     best = float(test.sel(step=slice(found.memorised.step, None)).max())
     assert verdicts[1].value == pytest.approx(best, abs=1e-12)
     everything = nets.train(CONFIG, tmp_path / "all")
-    judged = claims.grokking_claims(stages(everything), score_statistics(everything))
-    assert {verdict.verdict.partition(":")[0] for verdict in judged} == {"not measured"}
+    judged = judge_stages(stages(everything)) + judge_scores(score_statistics(everything))
+    assert {verdict.verdict for verdict in judged} == {"not measured"}

@@ -13,17 +13,18 @@ import torch
 import xarray as xr
 
 from grokode import nets
-from grokode.compare.figures import stages as draw
-from grokode.compare.forces import Decay, cosine, loss_gradient, push
-from grokode.compare.perturbed import decay_fit, non_feature_decay, perturbed_lottery
-from grokode.compare.split import broken_orthogonality, free_accuracy, pair_kinds
-from grokode.compare.stage_tables import (
+from grokode.compare.common.events import boundary
+from grokode.compare.grokking import figures as draw
+from grokode.compare.grokking.forces import Decay, cosine, loss_gradient, push
+from grokode.compare.grokking.perturbed import decay_fit, non_feature_decay, perturbed_lottery
+from grokode.compare.grokking.split import broken_orthogonality, free_accuracy, pair_kinds
+from grokode.compare.grokking.stages import heatmaps, milestones, per_stage, stages
+from grokode.compare.grokking.tables import (
     boundaries_table,
     grokking_json,
     stages_table,
     theory_table,
 )
-from grokode.compare.stages import boundary, heatmaps, milestones, per_stage, stages
 from grokode.nets.networks.activations import ACTIVATIONS
 from grokode.nets.tasks import all_pairs, complement, split_pairs
 from grokode.theory import fourier
@@ -255,11 +256,13 @@ def test_waves_of_one_frequency():
     A = 0.3 * own * np.exp(1j * np.array([0.1, 2.0, -1.0, 3.0]))[:, None]
     theta, xi = waves(A, own * np.exp(1j * (2 * np.angle(A) - angle)))
     series = stages(made_run(theta[None], xi[None])).series.isel(step=0)
-    assert float(series.sin_misalignment) == pytest.approx(np.sin(angle), abs=1e-13)
-    assert [float(series.ipr_in), float(series.ipr_out)] == pytest.approx([1, 1])
+    assert float(series.mean_abs_sin) == pytest.approx(np.sin(angle), abs=1e-13)
+    assert [float(series.participation_theta), float(series.participation_xi)] == pytest.approx(
+        [1, 1]
+    )
     assert series.leader.values.tolist() == [1, 2, 2, 3]
     # Rounding of the transforms.
-    assert float(series.rest_in) < 1e-15 > float(series.rest_out)
+    assert float(series.rest_theta) < 1e-15 > float(series.rest_xi)
     assert float(series.theta_norm) == pytest.approx(np.sqrt(4 * P / 2 * 0.09))
 
 
@@ -268,8 +271,10 @@ def test_waves_of_equal_size_have_the_least_participation_ratio():
     A, B = np.exp(1j * phi)
     theta, xi = waves(A, 3 * B)
     series = stages(made_run(theta[None], xi[None])).series.isel(step=0)
-    assert [float(series.ipr_in), float(series.ipr_out)] == pytest.approx([1 / K] * 2)
-    assert [float(series.rest_in), float(series.rest_out)] == pytest.approx([1, 3])
+    assert [float(series.participation_theta), float(series.participation_xi)] == pytest.approx(
+        [1 / K] * 2
+    )
+    assert [float(series.rest_theta), float(series.rest_xi)] == pytest.approx([1, 3])
     norm = np.sqrt(5 * K * P / 2)
     assert [float(series.theta_norm), float(series.xi_norm)] == pytest.approx([norm, 3 * norm])
 
@@ -345,7 +350,7 @@ def test_stages_of_a_run_made_by_hand():
     summary = per_stage(found)
     assert summary.start.values.tolist() == [0, 400, 800]
     assert summary.end.values.tolist() == [300, 700, 1100]
-    for name in ("test_loss", "weight_norm", "sin_misalignment"):
+    for name in ("test_loss", "weight_norm", "mean_abs_sin"):
         values = found.series[name].values.reshape(3, 4)
         assert summary[name].sel(summary="mean").values == pytest.approx(values.mean(1))
         assert summary[name].sel(summary="end").values == pytest.approx(values[:, -1])

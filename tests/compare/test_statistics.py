@@ -10,24 +10,24 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from grokode import nets
-from grokode.compare.alignment import scores
-from grokode.compare.figures.alignment import (
+from grokode.compare.alignment.figures import (
     lead_lag_profile,
     score_against_accuracy,
     score_curves,
 )
-from grokode.compare.observe import checkpoint_accuracy
-from grokode.compare.statistics import (
+from grokode.compare.alignment.scores import scores
+from grokode.compare.alignment.statistics import (
     BASELINES,
     FEWEST,
     block_permutation,
-    grokking_step,
     lead_lag,
     pooled,
     regression,
     score_statistics,
     statistics_table,
 )
+from grokode.compare.common.events import boundary
+from grokode.compare.common.observe import checkpoint_accuracy
 
 
 def run_of(steps, test, train=None, logged=None):
@@ -58,6 +58,7 @@ def run_of(steps, test, train=None, logged=None):
         config=SimpleNamespace(p=p, separate_inputs=False),
         weights=weights,
         metrics=metrics,
+        train_pairs=np.ones((4, 2), dtype=int),
         test_pairs=np.zeros((4, 2), dtype=int),
     )
 
@@ -155,9 +156,9 @@ def test_longer_blocks_see_through_shared_drift():
 def test_grokking_is_sustained():
     steps = np.arange(6) * 100
     spike = np.array([0.1, 0.99, 0.2, 0.96, 0.97, 0.98])
-    assert grokking_step(spike, steps) == 300
-    assert grokking_step(spike[:5], steps[:5]).startswith("not found: test accuracy never stayed")
-    assert grokking_step(spike, steps, threshold=0.975).startswith("not found")
+    assert boundary(steps, spike, 0.95, 3, "test accuracy").step == 300
+    assert "not held for 3" in boundary(steps[:5], spike[:5], 0.95, 3, "test accuracy").reason
+    assert boundary(steps, spike, 0.99, 3, "test accuracy").step is None
 
 
 def test_pooling_is_fishers():
@@ -192,9 +193,7 @@ def test_reasons_stand_in_place_of_numbers(tmp_path):
     assert constant["pearson"]["ell_neuron"] == "test accuracy is constant"
     assert constant["regression"] == "test accuracy is constant"
     json.dumps(constant, allow_nan=False)
-    assert (
-        grokking_step(np.array([np.nan]), np.array([0])) == "not found: there is no test accuracy"
-    )
+    assert constant["t_grok"].startswith("not found: test accuracy never reached 0.95")
 
 
 STEPS = 100 * np.arange(60)

@@ -1,4 +1,4 @@
-"""Theory's tickets over the network's, for every rung: errors, partings, time, pictures."""
+"""Theory's tickets over the network's, for every predictor: errors, partings, time, pictures."""
 
 import json
 
@@ -9,16 +9,16 @@ import xarray as xr
 
 from grokode import compare, nets
 from grokode.compare import figures
-from grokode.compare.figures.trajectories import errors_by_rung
-from grokode.compare.rungs import ladder
-from grokode.compare.tables import partings_table
-from grokode.compare.trajectories import (
+from grokode.compare.lottery.ladder import ladder
+from grokode.compare.lottery.tables import partings_table
+from grokode.compare.lottery.trajectories import (
     partings,
     partings_json,
-    rung_errors,
+    predictor_errors,
     trajectories,
     trajectory_errors,
 )
+from grokode.compare.lottery.trajectory_figures import errors_by_predictor
 from grokode.theory import fourier
 
 FLOWS = ["ticket_flow", "neuron_flow", "clock_flow", "moment_flow"]
@@ -31,7 +31,7 @@ def climbed(small_run):
 
 @pytest.fixture(scope="module")
 def errors(small_run, climbed):
-    return rung_errors(small_run, climbed=climbed)
+    return predictor_errors(small_run, climbed=climbed)
 
 
 def training(out, **settings):
@@ -42,32 +42,32 @@ def training(out, **settings):
 
 
 def test_every_flow_has_errors(small_run, climbed, errors):
-    assert errors.rule.values.tolist() == FLOWS
-    for rung in FLOWS:
-        row = errors.sel(rule=rung)
+    assert errors.predictor.values.tolist() == FLOWS
+    for name in FLOWS:
+        row = errors.sel(predictor=name)
         # The same checkpoint, through a transform and back.
         assert float(row.beta_error[0]) < 1e-12
-        alone = trajectory_errors(trajectories(small_run, rung, climbed=climbed))
+        alone = trajectory_errors(trajectories(small_run, name, climbed=climbed))
         np.testing.assert_array_equal(row.beta_error, alone.beta_error)
     # By another route: norms of plain arrays.
-    path, seen = climbed.rungs["moment_flow"].path, climbed.observed
+    path, seen = climbed.predictions["moment_flow"].path, climbed.observed
     beta, network = (np.abs(spectrum.xi_hat.values) for spectrum in (path, seen))
     by_hand = np.linalg.norm(beta - network, axis=(1, 2)) / np.linalg.norm(network, axis=(1, 2))
-    np.testing.assert_allclose(errors.beta_error.sel(rule="moment_flow"), by_hand, atol=1e-14)
+    np.testing.assert_allclose(errors.beta_error.sel(predictor="moment_flow"), by_hand, atol=1e-14)
 
 
 def test_the_moment_flow_goes_on_where_the_plateaus_theories_stop(errors):
     last = errors.isel(step=-1).beta_error
     # After the drop the four-variable flow has blown up and the neuron flow stands still.
-    assert np.isnan(last.sel(rule="ticket_flow"))
-    assert last.sel(rule="moment_flow") < last.sel(rule="neuron_flow")
+    assert np.isnan(last.sel(predictor="ticket_flow"))
+    assert last.sel(predictor="moment_flow") < last.sel(predictor="neuron_flow")
 
 
 def test_partings_are_the_first_steps_beyond():
     step = [0, 10, 20, 30]
     beta = [[0.0, 0.02, 0.001, 0.3], [0.0, 0.001, np.nan, np.nan], [0.0, 0.01, 0.05, 0.01]]
     errors = xr.Dataset(
-        {"beta_error": (("rule", "step"), beta)}, {"rule": ["a", "b", "c"], "step": step}
+        {"beta_error": (("predictor", "step"), beta)}, {"predictor": ["a", "b", "c"], "step": step}
     )
     found = partings(errors)
     expected = [[10, 30, 30], [20, 20, 20], [20, np.nan, np.nan]]
@@ -80,10 +80,10 @@ def test_partings_are_the_first_steps_beyond():
 
 def test_partings_agree_with_one_rung_alone(errors):
     found = partings(errors, [0.01, 0.05])
-    one = errors.sel(rule="ticket_flow")
+    one = errors.sel(predictor="ticket_flow")
     for tolerance in (0.01, 0.05):
         step = compare.parting_step(one, tolerance)
-        assert float(found.sel(rule="ticket_flow", threshold=tolerance)) == step
+        assert float(found.sel(predictor="ticket_flow", threshold=tolerance)) == step
     # Never, NaN, is later than any step.
     early, late = (found.sel(threshold=t).fillna(np.inf) for t in (0.01, 0.05))
     assert (late >= early).all()
@@ -91,14 +91,14 @@ def test_partings_agree_with_one_rung_alone(errors):
 
 def test_adamw_has_no_flow_time(tmp_path):
     run = training(tmp_path / "run", optimizer="adamw", steps=100, checkpoint_every=50)
-    found = rung_errors(run)
-    assert found.rule.values.tolist() == ["neuron_flow"]
+    found = predictor_errors(run)
+    assert found.predictor.values.tolist() == ["neuron_flow"]
     with pytest.raises(ValueError, match="optimizer is adamw, not sgd; choose one of neuron_flow"):
         trajectories(run)
     with pytest.raises(ValueError, match="it ranks tickets only"):
         trajectories(training(tmp_path / "sgd", steps=2, checkpoint_every=1), "blowup_time")
-    with pytest.raises(ValueError, match="rungs must have one that follows"):
-        rung_errors(run, ["ticket_flow"])
+    with pytest.raises(ValueError, match="predictors must have one that follows"):
+        predictor_errors(run, ["ticket_flow"])
 
 
 @pytest.mark.parametrize("settings", [{"momentum": 0.9}, {"loss": "sum"}])
@@ -108,14 +108,14 @@ def test_time_is_reconciled_with_the_optimiser(tmp_path, settings):
     run = training(
         tmp_path / "run", learning_rate=rate, steps=3000, checkpoint_every=1000, **settings
     )
-    found = rung_errors(run, ["ticket_flow", "moment_flow"])
+    found = predictor_errors(run, ["ticket_flow", "moment_flow"])
     moved = fourier.beta(run.spectra()).isel(step=[0, -1])
     change = np.linalg.norm(moved[1] - moved[0]) / np.linalg.norm(moved[0])
     assert change > 0.2
     # A clock without the factor 10 or 49 would miss nearly all of the change. What is left: softmax
     # off 1/p by the logits, and momentum's lag of 9 steps behind a growth of about 1 in 1500.
     assert (found.beta_error < 0.03 * change).all()
-    assert bool(found.outside.sel(rule="ticket_flow").item()) == ("momentum" in settings)
+    assert bool(found.outside.sel(predictor="ticket_flow").item()) == ("momentum" in settings)
 
 
 def test_a_theory_outside_its_assumption_is_laid_over_and_marked(tmp_path):
@@ -141,12 +141,12 @@ def test_phases_are_drawn_and_cut_where_they_wrap(small_run, climbed, quantity):
     plt.close("all")
 
 
-def test_errors_by_rung_shows_every_rung(errors):
+def test_errors_by_predictor_shows_every_rung(errors):
     _, ax = plt.subplots()
-    errors_by_rung(errors, ax)
+    errors_by_predictor(errors, ax)
     drawn = {line.get_label(): line.get_ydata() for line in ax.lines}
-    for rung in FLOWS:
-        curve = drawn[f"theory, {rung.replace('_', ' ')}"]
-        true = errors.beta_error.sel(rule=rung).values
+    for name in FLOWS:
+        curve = drawn[f"theory, {name.replace('_', ' ')}"]
+        true = errors.beta_error.sel(predictor=name).values
         np.testing.assert_array_equal(curve[1:], true[1:])
     plt.close("all")

@@ -13,16 +13,20 @@ from scipy import stats
 
 from grokode import compare, nets
 from grokode.compare import figures
-from grokode.compare.corollary import (
+from grokode.compare.lottery.corollary import (
     GAUSSIAN_SPREAD,
     corollary,
     corollary_of_runs,
     spread_start,
 )
-from grokode.compare.figures.winners import corollary_curve, final_magnitude, leader_agreement
-from grokode.compare.rungs import current_leaders, ladder, observed_spectra
-from grokode.compare.tables import winners_table
-from grokode.compare.winners import REASONS, RULES, winners, winners_json
+from grokode.compare.lottery.ladder import current_leaders, ladder, observed_spectra
+from grokode.compare.lottery.tables import winners_table
+from grokode.compare.lottery.winner_figures import (
+    corollary_curve,
+    final_magnitude,
+    leader_agreement,
+)
+from grokode.compare.lottery.winners import LADDER, REASONS, winners, winners_json
 from grokode.theory import fourier, predictors
 from grokode.theory.rule import TrainingRule
 
@@ -72,13 +76,13 @@ def damaged(run, step):
 
 
 def test_every_rung_is_scored(found):
-    assert tuple(found.rule.values) == RULES
+    assert tuple(found.predictor.values) == LADDER
     K, n = 3, found.sizes["neuron"]
-    chance = found.sel(rule="chance")
+    chance = found.sel(predictor="chance")
     assert (float(chance.accuracy), chance.interval.values.tolist()) == (1 / K, [1 / K, 1 / K])
     assert float(chance.top3) == 1
-    for rule in RULES[1:]:
-        row = found.sel(rule=rule)
+    for name in LADDER[1:]:
+        row = found.sel(predictor=name)
         right = (row.predicted == row.observed).values
         assert float(row.accuracy) == right.mean()
         assert row.interval[0] <= row.accuracy <= row.interval[1]
@@ -93,28 +97,28 @@ def test_scores_by_hand(found, climbed):
     A, B = start.theta_hat.values, start.xi_hat.values
     size = np.abs(A) ** 2 + np.abs(B) ** 2
     np.testing.assert_array_equal(
-        found.predicted.sel(rule="largest_magnitude"), 1 + size.argmax(-1)
+        found.predicted.sel(predictor="largest_magnitude"), 1 + size.argmax(-1)
     )
-    for rule in ("clock_flow", "moment_flow"):
-        path = getattr(predictors, rule)(start, climbed.rule, [climbed.rule.steps])
+    for name in ("clock_flow", "moment_flow"):
+        path = getattr(predictors, name)(start, climbed.rule, [climbed.rule.steps])
         beta = np.abs(path.xi_hat.values[0])
-        np.testing.assert_array_equal(found.predicted.sel(rule=rule), 1 + beta.argmax(-1))
-        np.testing.assert_array_equal(found.predicted_magnitude.sel(rule=rule), beta.max(-1))
+        np.testing.assert_array_equal(found.predicted.sel(predictor=name), 1 + beta.argmax(-1))
+        np.testing.assert_array_equal(found.predicted_magnitude.sel(predictor=name), beta.max(-1))
     ends = np.abs(climbed.observed.xi_hat.values)
     np.testing.assert_array_equal(found.observed_magnitude, ends[-1].max(-1))
     # The leaders of every step, from the weights by another transform.
-    path = climbed.rungs["moment_flow"].path
+    path = climbed.predictions["moment_flow"].path
     agree = (np.abs(path.xi_hat.values).argmax(-1) == ends.argmax(-1)).mean(-1)
-    np.testing.assert_allclose(found.leader_agreement.sel(rule="moment_flow"), agree)
+    np.testing.assert_allclose(found.leader_agreement.sel(predictor="moment_flow"), agree)
     assert found.attrs["p"] == p
 
 
 def test_a_neuron_past_a_blowup_is_led_by_the_first_to_go(found, climbed):
-    path = climbed.rungs["ticket_flow"].path
+    path = climbed.predictions["ticket_flow"].path
     gone = path.xi_hat.isnull().any("frequency").values[-1]
     # All of a neuron's tickets go in the end: several are gone by now, the first is what counts.
     assert (path.xi_hat.isnull().sum("frequency").values[-1] > 1).any()
-    first = found.predicted.sel(rule="blowup_time").values
+    first = found.predicted.sel(predictor="blowup_time").values
     leads = current_leaders(path, climbed.blowup_time.idxmin("frequency"))
     np.testing.assert_array_equal(leads.values[-1][gone], first[gone])
 
@@ -122,7 +126,7 @@ def test_a_neuron_past_a_blowup_is_led_by_the_first_to_go(found, climbed):
 def test_top3_counts_the_three_best(tmp_path):
     config = nets.TrainingConfig(p=11, neurons=60, steps=2, checkpoint_every=1, log_every=1)
     run = nets.train(config, tmp_path / "run")
-    row = winners(run, ["misalignment"]).isel(rule=0)
+    row = winners(run, ["misalignment"]).isel(predictor=0)
     spectra = run.spectra()
     D = np.abs(fourier.misalignment(spectra.isel(step=0)).values)
     winner = np.abs(spectra.xi_hat.values[-1]).argmax(-1)
@@ -147,7 +151,7 @@ def test_the_interval_is_the_bootstraps(right, n):
 
 def test_the_interval_keeps_a_width_where_all_are_right(tmp_path):
     config = nets.TrainingConfig(p=5, neurons=6, steps=2, checkpoint_every=1, log_every=1)
-    row = winners(nets.train(config, tmp_path / "run"), ["neuron_flow"]).isel(rule=0)
+    row = winners(nets.train(config, tmp_path / "run"), ["neuron_flow"]).isel(predictor=0)
     assert float(row.accuracy) == 1
     # Wilson's lower bound of n right of n is n / (n + z^2).
     z = stats.norm.ppf(0.975)
@@ -156,18 +160,18 @@ def test_the_interval_keeps_a_width_where_all_are_right(tmp_path):
 
 def test_why_neurons_are_wrong(small_run, climbed, found):
     """Thresholds at their ends turn every miss into one kind; in between, each is as defined."""
-    rules = RULES[1:]
-    miss = (found.predicted != found.observed).sel(rule=list(rules)).values
+    names = LADDER[1:]
+    miss = (found.predicted != found.observed).sel(predictor=list(names)).values
     assert miss.any()
-    loose = winners(small_run, rules, near_tie=1e9, climbed=climbed).reason.values
+    loose = winners(small_run, names, near_tie=1e9, climbed=climbed).reason.values
     assert (loose[miss] == "near tie").all()
-    tight = winners(small_run, rules, near_tie=1e-12, contested=1.0, climbed=climbed).reason.values
+    tight = winners(small_run, names, near_tie=1e-12, contested=1.0, climbed=climbed).reason.values
     assert (tight[miss] == "contested").all()
-    neither = winners(small_run, rules, near_tie=1e-12, contested=1e-12, climbed=climbed)
+    neither = winners(small_run, names, near_tie=1e-12, contested=1e-12, climbed=climbed)
     assert (neither.reason.values[miss] == "other").all()
     times, ends = climbed.blowup_time, fourier.beta(climbed.observed.isel(step=-1))
-    for rule in rules:
-        row = found.sel(rule=rule)
+    for name in names:
+        row = found.sel(predictor=name)
         for neuron in np.flatnonzero(row.predicted.values != row.observed.values):
             both = [int(row.predicted[neuron]), int(row.observed[neuron])]
             T, beta = (values[neuron].sel(frequency=both).values for values in (times, ends))
@@ -199,23 +203,26 @@ def test_the_ticket_flow_saturates_where_its_network_says_so():
 
 def test_ticket_and_neuron_flow_are_one_theory_of_quadratic_sgd(found):
     """Both stop at the end of the plateau: they may differ on near ties alone."""
-    one, two = (found.sel(rule=name) for name in ("ticket_flow", "neuron_flow"))
+    one, two = (found.sel(predictor=name) for name in ("ticket_flow", "neuron_flow"))
     differ = (one.predicted != two.predicted).values
     assert differ.mean() < 0.1
 
 
 def test_within_and_outside(found, relu_run):
-    within = {str(rule): bool(found.within_assumptions.sel(rule=rule)) for rule in RULES}
+    within = {str(rule): bool(found.within_assumptions.sel(predictor=rule)) for rule in LADDER}
     # Gaussian magnitudes are not equal, nor are misalignments.
-    assert within == dict.fromkeys(RULES, True) | dict.fromkeys(RULES[1:3], False)
+    assert within == dict.fromkeys(LADDER, True) | dict.fromkeys(LADDER[1:3], False)
     outside = winners(relu_run)
-    assert outside.rule[outside.within_assumptions].values.tolist() == ["chance", "neuron_flow"]
+    assert outside.predictor[outside.within_assumptions].values.tolist() == [
+        "chance",
+        "neuron_flow",
+    ]
     # Scored all the same, with no current leaders where steps are no flow time.
     assert outside.accuracy.notnull().all()
-    assert (outside.failure == "").all()
+    assert (outside.accuracy_reason == "").all()
     followed = outside.leader_agreement.notnull().all("step")
-    assert outside.rule[followed].values.tolist() == ["chance", "neuron_flow"]
-    why = str(outside.outside.sel(rule="blowup_time").item())
+    assert outside.predictor[followed].values.tolist() == ["chance", "neuron_flow"]
+    why = str(outside.outside.sel(predictor="blowup_time").item())
     for reason in ("relu, not quadratic", "adamw, not sgd", "36 of 49 pairs", "weight_decay is 1"):
         assert reason in why
     assert json.loads(json.dumps(winners_json(outside)))["rules"]["clock_flow"]["outside"] != ""
@@ -223,7 +230,7 @@ def test_within_and_outside(found, relu_run):
 
 def test_momentum_and_decay_are_told():
     sgd = TrainingRule(p=7)
-    for name in RULES[3:]:
+    for name in LADDER[3:]:
         predictor = predictors.get_predictor(name)
         assert predictor.covers(sgd) == ""
         slow = predictor.covers(replace(sgd, momentum=0.9))
@@ -255,7 +262,7 @@ def test_a_rung_that_fails_says_why(small_run, monkeypatch, scores, reason):
     assert answer["blowup_time"]["accuracy"] > 1 / 3
     assert winners_table(found)[1][1] == "-"
     _, ax = plt.subplots()
-    figures.accuracy_by_rule(found, ax)
+    figures.accuracy_by_predictor(found, ax)
     assert any(reason in text.get_text() for text in ax.texts)
     figures.winner_confusion(found, "broken", ax)
     plt.close("all")
@@ -266,10 +273,10 @@ def test_an_activation_without_flow_says_so(tmp_path):
         p=5, neurons=4, activation="cubic", steps=4, checkpoint_every=2, log_every=2
     )
     found = winners(nets.train(config, tmp_path / "run"), ["neuron_flow", "moment_flow"])
-    assert "activation must be one of" in found.failure.sel(rule="neuron_flow").item()
-    assert np.isnan(found.accuracy.sel(rule="neuron_flow"))
+    assert "activation must be one of" in found.accuracy_reason.sel(predictor="neuron_flow").item()
+    assert np.isnan(found.accuracy.sel(predictor="neuron_flow"))
     # SGD's steps are time whatever the activation.
-    assert found.leader_agreement.sel(rule="moment_flow").notnull().all()
+    assert found.leader_agreement.sel(predictor="moment_flow").notnull().all()
 
 
 def test_a_damaged_checkpoint_is_left_out(small_run, climbed, found):
@@ -283,7 +290,7 @@ def test_a_damaged_checkpoint_is_left_out(small_run, climbed, found):
     rest = winners(damaged(small_run, 3), ["blowup_time", "ticket_flow"])
     assert rest.attrs["skipped"] == [300]
     for name in ("accuracy", "predicted"):
-        np.testing.assert_array_equal(rest[name], found[name].sel(rule=rest.rule))
+        np.testing.assert_array_equal(rest[name], found[name].sel(predictor=rest.predictor))
     errors = compare.trajectory_errors(compare.trajectories(damaged(small_run, 3)))
     assert 300 not in errors.step
 
@@ -300,7 +307,7 @@ def test_the_smallest_modulus_and_dead_neurons(small_run, tmp_path):
     dead, alive = winners(run, ["blowup_time"]), winners(small_run, ["blowup_time"])
     np.testing.assert_array_equal(dead.predicted[:, 1:], alive.predicted[:, 1:])
     run.weights = weights * 0
-    nothing = winners_json(winners(run, RULES))["rules"]
+    nothing = winners_json(winners(run, LADDER))["rules"]
     assert "no ticket of the start can grow" in nothing["ticket_flow"]["failure"]
     json.dumps(nothing, allow_nan=False)
 
@@ -317,7 +324,7 @@ def test_runs_that_cannot_be_scored(small_run, tmp_path):
     assert winners(both.select(1), ["blowup_time"]).sizes["neuron"] == 3
     with pytest.raises(ValueError, match="predictor must be one of"):
         winners(small_run, ["astrology"])
-    with pytest.raises(ValueError, match="rung must be one of blowup_time, got 'moment_flow'"):
+    with pytest.raises(ValueError, match="predictor must be one of blowup_time, got 'moment_flow'"):
         winners(small_run, ["moment_flow"], climbed=ladder(small_run, ["blowup_time"]))
     with pytest.raises(ValueError, match="near_tie must be a positive fraction"):
         winners(small_run, near_tie=0.0)
@@ -346,13 +353,13 @@ def test_least_misalignment_is_least_blowup_time_at_equal_magnitudes(p, alpha, r
 
 def test_the_corollary_fails_as_magnitudes_spread():
     found = corollary(23, neurons=2000, spreads=[0.0, 0.05, 0.2, 0.6, 1.5, 20.0])
-    least = found.accuracy.sel(rule="misalignment").values
+    least = found.accuracy.sel(predictor="misalignment").values
     assert least[0] == 1
     assert (np.diff(least) < 0).all()
     # Misalignment says nothing where magnitudes decide all: chance, to four standard errors.
     chance = found.attrs["chance"]
     assert abs(least[-1] - chance) < 4 * np.sqrt(chance * (1 - chance) / 2000)
-    assert (np.diff(found.accuracy.sel(rule="largest_magnitude")) > 0).all()
+    assert (np.diff(found.accuracy.sel(predictor="largest_magnitude")) > 0).all()
     # Times scale with 1 / kappa alike, so ranks do not depend on it.
     other = corollary(23, neurons=2000, kappa=3.0, spreads=[0.2])
     assert float(other.accuracy[0, 0]) == least[2]
@@ -392,7 +399,7 @@ def test_trained_networks_lose_the_corollary_too(tmp_path):
     np.testing.assert_array_equal(*row.predicted)
     assert row.within_assumptions.all()
     # Measured: 0.37 to 0.67 above misalignment's over seeds 0 to 5, and 0.54 here.
-    assert spread.sel(rule="blowup_time") > spread.sel(rule="misalignment") + 0.3
+    assert spread.sel(predictor="blowup_time") > spread.sel(predictor="misalignment") + 0.3
     _, ax = plt.subplots()
     corollary_curve(corollary(11, neurons=50, spreads=[0.0, 1.0]), ax, found)
     assert any("network" in text.get_text() for text in ax.get_legend().get_texts())
@@ -403,7 +410,7 @@ def test_trained_networks_lose_the_corollary_too(tmp_path):
 
 def test_pictures_show_the_numbers(found):
     _, axes = plt.subplots(2, 2)
-    figures.accuracy_by_rule(found, axes[0, 0])
+    figures.accuracy_by_predictor(found, axes[0, 0])
     bars = axes[0, 0].patches
     np.testing.assert_allclose([bar.get_width() for bar in bars], found.accuracy[1:])
     hatched = [bool(bar.get_hatch()) for bar in bars]
@@ -412,16 +419,16 @@ def test_pictures_show_the_numbers(found):
     lines = {line.get_label(): line.get_ydata() for line in axes[0, 1].lines}
     for flow in FLOWS:
         drawn = lines[f"theory, {flow.replace('_', ' ')}"]
-        np.testing.assert_array_equal(drawn, found.leader_agreement.sel(rule=flow))
+        np.testing.assert_array_equal(drawn, found.leader_agreement.sel(predictor=flow))
     figures.winner_confusion(found, "moment_flow", axes[1, 0])
     cells = axes[1, 0].collections[0].get_array()
-    row = found.sel(rule="moment_flow")
+    row = found.sel(predictor="moment_flow")
     assert cells.sum() == found.sizes["neuron"]
     assert np.trace(cells) == (row.predicted == row.observed).sum()
     final_magnitude(found, "moment_flow", axes[1, 1])
     points = sum(len(line.get_xdata()) for line in axes[1, 1].lines[:2])
     assert points == found.sizes["neuron"]
-    with pytest.raises(ValueError, match="rule must predict magnitudes, as ticket_flow"):
+    with pytest.raises(ValueError, match="predictor must predict magnitudes, as ticket_flow"):
         final_magnitude(found, "misalignment", axes[1, 1])
     figures.winner_confusion(found, "chance", axes[1, 1])
     plt.close("all")
@@ -431,7 +438,7 @@ def test_table_has_a_row_for_each_rung(found):
     rows = winners_table(found)
     assert len({len(row) for row in rows}) == 1
     names = [row[0] for row in rows[1:]]
-    assert names == [*RULES[:1], *(f"{rule} *" for rule in RULES[1:3]), *RULES[3:]]
-    blowup = rows[1 + RULES.index("blowup_time")]
+    assert names == [*LADDER[:1], *(f"{rule} *" for rule in LADDER[1:3]), *LADDER[3:]]
+    blowup = rows[1 + LADDER.index("blowup_time")]
     right = int(blowup[3].split()[0])
     assert right + sum(map(int, blowup[5:])) == found.sizes["neuron"]

@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from grokode import nets
-from grokode.compare.alignment import scores
-from grokode.compare.observe import checkpoint_accuracy
-from grokode.compare.statistics import score_statistics
+from grokode.compare.alignment.scores import scores
+from grokode.compare.alignment.statistics import score_statistics
+from grokode.compare.common.observe import checkpoint_accuracy
 from tests.published.test_import import QUAD, RELU
 
 # Pearson with test accuracy; printed to six digits, reached to 1e-5.

@@ -3,7 +3,7 @@
 import pytest
 
 from grokode import compare, nets
-from grokode.compare.budget import logit_budget
+from grokode.compare.logits.budget import logit_budget
 
 QUAD = "p_23_dmlp_512_Quad_random_scale_0.1_decay_0_08151413"
 RELU = "p_23_dmlp_512_ReLU_random_scale_0.1_decay_2.0_08180102"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from grokode import nets
-from grokode.compare.mechanism import mechanism
-from grokode.compare.mechanism_tables import measures
+from grokode.compare.mechanism.measures import mechanism
+from grokode.compare.mechanism.tables import measures
 from tests.published.test_import import QUAD, RELU
 
 
@@ -31,13 +31,13 @@ def test_relu_run_is_the_published_picture(relu):
     # More even than chance: less of every noise than one random network in a thousand has.
     for order in (1, 2, 3, 4):
         assert numbers[f"noise_{order}_p_value"] < 1e-3
-    assert found.parts["doubling"].attrs["dead"] == 0
+    assert found["doubling"].attrs["dead"] == 0
 
 
 def test_relu_harmonics_are_neither_published_nor_the_gradient(relu):
     numbers, found = relu
     # Published 1/9, gradient 3/5, grown 0.268; all but a quarter of the neurons are above this.
-    quantiles = found.parts["leakage"].ratio_quantile
+    quantiles = found["leakage"].ratio_quantile
     lowest = float(quantiles.sel(quantile=0.25, layer="theta", harmonic=3))
     assert lowest > 1 / 9
     assert 0.15 < numbers["leakage_theta_3"] < 0.3

@@ -3,9 +3,9 @@
 import pytest
 
 from grokode import nets
-from grokode.compare.rungs import ladder
-from grokode.compare.trajectories import partings, rung_errors
-from grokode.compare.winners import winners, winners_json
+from grokode.compare.lottery.ladder import ladder
+from grokode.compare.lottery.trajectories import partings, predictor_errors
+from grokode.compare.lottery.winners import winners, winners_json
 
 QUAD = "p_23_dmlp_512_Quad_random_scale_0.1_decay_0_08151413"
 RELU = "p_23_dmlp_512_ReLU_random_scale_0.1_decay_2.0_08180102"
@@ -37,16 +37,16 @@ def test_quadratic_run(published, tmp_path):
     assert right["ticket_flow"] == pytest.approx(right["neuron_flow"], abs=2)
     assert list(right.values()) == sorted(right.values())
     # Whoever the flows miss is a near tie, or nearly won.
-    assert (found.reason.sel(rule=["clock_flow", "moment_flow"]) == "other").sum() == 0
+    assert (found.reason.sel(predictor=["clock_flow", "moment_flow"]) == "other").sum() == 0
     # Leaders on the plateau, to step 7001.
     flows = ["ticket_flow", "neuron_flow", "clock_flow", "moment_flow"]
-    plateau = found.leader_agreement.sel(rule=flows, step=slice(None, 7001))
+    plateau = found.leader_agreement.sel(predictor=flows, step=slice(None, 7001))
     assert (plateau >= 0.994).all()
-    parted = partings(rung_errors(run, climbed=climbed))
-    assert parted.rule.values.tolist() == flows
+    parted = partings(predictor_errors(run, climbed=climbed))
+    assert parted.predictor.values.tolist() == flows
     # All rungs hold to 1% past the plateau's end at step 7001; the moments go furthest.
     assert (parted.sel(threshold=0.01) > 7001).all()
-    assert (parted.sel(rule="moment_flow") > parted.sel(rule=flows[:3])).all()
+    assert (parted.sel(predictor="moment_flow") > parted.sel(predictor=flows[:3])).all()
 
 
 @pytest.mark.slow
@@ -56,10 +56,10 @@ def test_relu_grokking_run(published, tmp_path):
     # the warm-up of the learning rate.
     assert (right["misalignment"], right["blowup_time"]) == (80, 273)
     assert right["neuron_flow"] == pytest.approx(361, abs=3)
-    within = found.rule[found.within_assumptions].values.tolist()
+    within = found.predictor[found.within_assumptions].values.tolist()
     assert within == ["chance", "neuron_flow"]
     # No theory that takes the network for a quadratic one under SGD comes near the neuron flow.
-    low = found.interval.sel(rule="neuron_flow", bound="low")
+    low = found.interval.sel(predictor="neuron_flow", bound="low")
     others = [rule for rule in right if rule != "neuron_flow"]
-    assert (found.interval.sel(rule=others, bound="high") < low).all()
-    assert rung_errors(run, climbed=climbed).rule.values.tolist() == ["neuron_flow"]
+    assert (found.interval.sel(predictor=others, bound="high") < low).all()
+    assert predictor_errors(run, climbed=climbed).predictor.values.tolist() == ["neuron_flow"]

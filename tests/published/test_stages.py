@@ -3,8 +3,8 @@
 import pytest
 
 from grokode import nets
-from grokode.compare.perturbed import non_feature_decay, perturbed_lottery
-from grokode.compare.stages import per_stage, stages
+from grokode.compare.grokking.perturbed import non_feature_decay, perturbed_lottery
+from grokode.compare.grokking.stages import per_stage, stages
 from tests.published.test_import import QUAD, RELU
 
 
@@ -45,9 +45,9 @@ def test_common_pairs_are_memorised_first(found):
 def test_progress_measures(found):
     """Figure 14: misalignment falls and sparsity grows from stage to stage; the norm turns."""
     means = per_stage(found).sel(summary="mean")
-    assert (means.sin_misalignment.diff("stage") < 0).all()
-    assert (means.ipr_in.diff("stage") > 0).all()
-    assert (means.ipr_out.diff("stage") > 0).all()
+    assert (means.mean_abs_sin.diff("stage") < 0).all()
+    assert (means.participation_theta.diff("stage") > 0).all()
+    assert (means.participation_xi.diff("stage") > 0).all()
     norm = found.series.weight_norm
     assert 8000 < int(norm.idxmax("step")) < 10401
     assert float(norm[-1]) < float(norm.max())

@@ -1,0 +1,192 @@
+"""What a question measured, kept beside the run, so that asking again is instant.
+
+A result is one file in a folder of our own inside the run, named by the digest of everything that
+it depends on: the run's manifest, its seed, the question, its options, and the version and source
+of the package. A file is believed only if its checksum fits and it says that it is about just that;
+any other is measured anew. A run that cannot be written to is measured each time, without a word.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import grokode
+from grokode.compare.question import Datasets, Question
+from grokode.files import replace_file
+from grokode.nets.runs import Run
+
+__all__ = ["CACHE", "ask", "read", "write"]
+
+CACHE = "measured.cache"
+"""Folder inside a run. All in it can be deleted at any time."""
+
+# Newest results that are kept of a run: a training that goes on leaves stale ones behind.
+_KEPT = 32
+_CHECKSUM = hashlib.sha256().digest_size
+
+
+def ask(question: Question, run: Run, **options: Any) -> Datasets:
+    """Everything a question measures on a run, from the cache if it was measured before.
+
+    Parameters
+    ----------
+    question : Question
+    run : Run
+        Of one seed.
+    **options
+        Of the question's measure.
+
+    Raises
+    ------
+    NotMeasured
+        If the run is none that can be measured so. Refusals are not kept.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from grokode.compare import QUESTIONS
+    >>> from grokode.nets import TrainingConfig, train
+    >>> config = TrainingConfig(p=5, neurons=8, steps=4, checkpoint_every=2, log_every=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = train(config, f"{folder}/run")
+    ...     measured = ask(QUESTIONS["logits"], run)
+    ...     again = ask(QUESTIONS["logits"], run)
+    >>> sorted(measured), measured["fit"].identical(again["fit"])
+    (['budget', 'fit', 'history'], True)
+    """
+    about = _about(question, run, options)
+    file = run.path / CACHE / f"{question.name}-{_digest(about)}.npz"
+    measured = read(file, about)
+    if measured is None:
+        measured = {name: _plain(one) for name, one in question.measure(run, **options).items()}
+        # Somebody else's run, a full disk: the numbers are there all the same.
+        with contextlib.suppress(OSError):
+            write(file, about, measured)
+    return measured
+
+
+def read(file: Path, about: Mapping[str, Any]) -> Datasets | None:
+    """What a file holds, or None if it is not there, damaged, or about something else.
+
+    Parameters
+    ----------
+    file : Path
+    about : mapping
+        What the result must depend on, in JSON's types.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError:
+        return None
+    checksum, body = content[:_CHECKSUM], content[_CHECKSUM:]
+    if hashlib.sha256(body).digest() != checksum:
+        return None
+    # Its checksum fits, so that we wrote it; yet nothing in it is ever run.
+    with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+        index = json.loads(arrays["index"].item())
+        if index["about"] != json.loads(json.dumps(about)):
+            return None
+        return {
+            name: xr.Dataset(
+                {key: (dims, arrays[at], attrs) for key, dims, at, attrs in one["data"]},
+                {key: (dims, arrays[at], attrs) for key, dims, at, attrs in one["coords"]},
+                one["attrs"],
+            )
+            for name, one in index["datasets"].items()
+        }
+
+
+def write(file: Path, about: Mapping[str, Any], measured: Datasets) -> None:
+    """Keep a result, whole or not at all, and forget the oldest ones.
+
+    Parameters
+    ----------
+    file : Path
+        Its folder is made if it is not there.
+    about : mapping
+        What the result depends on, in JSON's types.
+    measured : mapping of Datasets
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    arrays: dict[str, Any] = {}
+
+    def entry(key: Any, values: xr.DataArray) -> list[Any]:
+        at = f"array{len(arrays)}"
+        arrays[at] = values.values
+        return [str(key), list(values.dims), at, values.attrs]
+
+    datasets = {
+        name: {
+            "data": [entry(*item) for item in one.data_vars.items()],
+            "coords": [entry(*item) for item in one.coords.items()],
+            "attrs": one.attrs,
+        }
+        for name, one in measured.items()
+    }
+    index = json.dumps({"about": about, "datasets": datasets})
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, index=np.array(index), **arrays)
+    body = buffer.getvalue()
+    if not file.parent.is_dir():
+        file.parent.mkdir()
+    replace_file(file, lambda out: out.write(hashlib.sha256(body).digest() + body))
+    results = sorted(file.parent.glob("*.npz"), key=lambda one: one.stat().st_mtime_ns)
+    for old in results[:-_KEPT]:
+        old.unlink(missing_ok=True)
+
+
+def _plain(measured: xr.Dataset) -> xr.Dataset:
+    """The same with everything in types that a file holds without pickling."""
+    plain = measured.load().copy()
+    plain.attrs = json.loads(json.dumps(measured.attrs, default=_of_numpy))
+    for name in plain.variables:
+        variable = plain[name]
+        variable.attrs = json.loads(json.dumps(variable.attrs, default=_of_numpy))
+        if variable.dtype == object:
+            plain[name] = variable.astype(str)
+    return plain
+
+
+def _of_numpy(value: Any) -> Any:
+    return value.tolist()
+
+
+def _about(question: Question, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
+    manifest = (run.path / "run.json").read_bytes()
+    return {
+        "manifest": hashlib.sha256(manifest).hexdigest(),
+        "seed": run.seed,
+        "question": question.name,
+        "options": {name: options[name] for name in sorted(options)},
+        "package": [grokode.__version__, _source()],
+        "measure": f"{question.measure.__module__}.{question.measure.__qualname__}",
+    }
+
+
+def _digest(about: Mapping[str, Any]) -> str:
+    text = json.dumps(about, sort_keys=True, default=_of_numpy)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@cache
+def _source() -> str:
+    """Digest of the package's source: a changed measure must not find what the old one kept."""
+    digest = hashlib.sha256()
+    for wing in ("theory", "nets", "compare"):
+        # An installed package, or the folders of a checkout: wherever its modules lie.
+        module = __import__(f"grokode.{wing}", fromlist=["__file__"])
+        for file in sorted(Path(str(module.__file__)).parent.rglob("*.py")):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,95 @@
+"""The one pass over the checkpoints of a run, with one rule for those that are not finite.
+
+A checkpoint with a weight that is not finite has no numbers: it is passed over with a reason, and
+whatever is measured over steps is NaN there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from grokode.compare.common.observe import one_network
+from grokode.nets.runs import Run
+
+__all__ = ["NOT_FINITE", "Checkpoint", "last_finite", "over_checkpoints"]
+
+Array = NDArray[Any]
+
+NOT_FINITE = "weights are not all finite"
+# Weights held at once: reading few large blocks takes a tenth of the time of many small ones.
+_BLOCK_BYTES = 1 << 26
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """One checkpoint of a two-layer network.
+
+    Parameters
+    ----------
+    index, step : int
+        Which of the checkpoints it is, and its optimiser step.
+    theta, xi : float64 arrays (neuron, p)
+    reason : str
+        Why it has no numbers, or ``""``.
+    """
+
+    index: int
+    step: int
+    theta: Array
+    xi: Array
+    reason: str
+
+
+def over_checkpoints(run: Run) -> Iterator[Checkpoint]:
+    """Every checkpoint of a run, in order, some tens of megabytes in memory at a time.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed, with one set of input weights.
+
+    Raises
+    ------
+    NotMeasured
+        As `grokode.compare.common.observe.one_network`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from grokode.nets import TrainingConfig, train
+    >>> config = TrainingConfig(p=5, neurons=8, steps=4, checkpoint_every=2, log_every=2)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     passed = list(over_checkpoints(train(config, f"{folder}/run")))
+    >>> [(now.step, now.theta.shape, now.reason) for now in passed]
+    [(0, (8, 5), ''), (2, (8, 5), ''), (4, (8, 5), '')]
+    """
+    weights = one_network(run)
+    rows = max(1, _BLOCK_BYTES // (weights.theta[0].size * 16))
+    for start in range(0, weights.sizes["step"], rows):
+        yield from _block(weights, start, start + rows)
+
+
+def last_finite(run: Run) -> Checkpoint | None:
+    """The last checkpoint of finite weights, or None if there is none.
+
+    Parameters
+    ----------
+    run : Run
+        As for `over_checkpoints`.
+    """
+    weights = one_network(run)
+    each = (next(_block(weights, i, i + 1)) for i in reversed(range(weights.sizes["step"])))
+    return next((now for now in each if not now.reason), None)
+
+
+def _block(weights: xr.Dataset, start: int, stop: int) -> Iterator[Checkpoint]:
+    """Some checkpoints, read in one go."""
+    block = weights.isel(step=slice(start, stop))
+    theta, xi = (block[name].values.astype(np.float64) for name in ("theta", "xi"))
+    for row, step in enumerate(block.step.values.tolist()):
+        finite = np.isfinite(theta[row]).all() and np.isfinite(xi[row]).all()
+        yield Checkpoint(start + row, step, theta[row], xi[row], "" if finite else NOT_FINITE)

@@ -1,0 +1,204 @@
+"""What a run says about itself in the terms of theory: where a run becomes theory's input."""
+
+import numpy as np
+import xarray as xr
+
+from grokode.compare.common.missing import NotMeasured
+from grokode.nets.networks import TwoLayer
+from grokode.nets.runs import Run
+from grokode.theory import fourier
+from grokode.theory.rule import TrainingRule
+
+__all__ = [
+    "check_addition",
+    "checkpoint",
+    "checkpoint_accuracy",
+    "observed_winners",
+    "one_network",
+    "training_rule",
+]
+
+
+def check_addition(run: Run) -> None:
+    """Refuse a run that learns anything but addition, or with input weights of y alone.
+
+    Raises
+    ------
+    NotMeasured
+    """
+    _check_two_layers(run)
+    config = run.config
+    if config.task != "addition" or config.separate_inputs:
+        raise NotMeasured(
+            f"theory is about addition with one set of input weights; {run.path} has task "
+            f"{config.task}, separate_inputs {config.separate_inputs}"
+        )
+
+
+def training_rule(run: Run) -> TrainingRule:
+    """How the run was trained, as theory's predictors take it.
+
+    Parameters
+    ----------
+    run : Run
+
+    Returns
+    -------
+    TrainingRule
+
+    Raises
+    ------
+    NotMeasured
+        If the run is of a kind that theory has no prediction for: another task than addition,
+        separate inputs, or an embedding.
+    ValueError
+        If it holds several seeds.
+    """
+    _check_one_seed(run)
+    check_addition(run)
+    config, steps = run.config, run.weights.step.values
+    if config.embedding is not None:
+        raise NotMeasured(
+            f"theory has no rule for a learned embedding; {run.path} has one of {config.embedding}"
+        )
+    # SGD on the summed loss takes the steps of the mean loss with its rate times the pairs
+    # and its decay over them; to AdamW the scale of the loss is all the same, but for eps.
+    summed = config.loss == "sum" and config.optimizer == "sgd"
+    scale = len(run.train_pairs) if summed else 1
+    return TrainingRule(
+        p=config.p,
+        activation=config.activation,
+        optimizer=config.optimizer,
+        learning_rate=config.learning_rate * scale,
+        warmup=config.warmup,
+        first_step=int(steps[0]),
+        momentum=config.momentum,
+        betas=config.betas,
+        eps=config.eps,
+        weight_decay=config.weight_decay / scale,
+        train_pairs=run.train_pairs,
+        steps=int(steps[-1] - steps[0]),
+    )
+
+
+def one_network(run: Run) -> xr.Dataset:
+    """Weights over the checkpoints of a run of one seed whose x and y share their input weights.
+
+    Returns
+    -------
+    Dataset
+        Lazy ``theta (step, neuron, x)`` and ``xi (step, neuron, output)``.
+
+    Raises
+    ------
+    NotMeasured
+        If x and y have input weights of their own.
+    ValueError
+        If the run holds several seeds.
+    """
+    _check_one_seed(run)
+    _check_two_layers(run)
+    if run.config.separate_inputs:
+        raise NotMeasured(
+            f"run {run.path} has separate input weights for y, which is not measured here: train "
+            "with separate_inputs=False"
+        )
+    return run.weights
+
+
+def observed_winners(run: Run) -> xr.DataArray:
+    """Winner of each neuron: the frequency of largest beta in the last checkpoint, (neuron).
+
+    Raises
+    ------
+    NotMeasured
+        If the run has fewer than two checkpoints, so that nothing was predicted.
+    """
+    spectra = run.spectra()
+    if spectra.sizes["step"] < 2:
+        raise NotMeasured(
+            f"run {run.path} has {spectra.sizes['step']} checkpoint(s); winners need a first and "
+            "a later one: train further or import more checkpoints"
+        )
+    return fourier.leading_frequency(spectra.isel(step=-1, drop=True)).rename("winner")
+
+
+def checkpoint(run: Run, step: int | None = None) -> xr.Dataset:
+    """Weights at one checkpoint, ``theta (neuron, x)`` and ``xi (neuron, output)``.
+
+    Parameters
+    ----------
+    run : Run
+    step : int, optional
+        A step that has a checkpoint; the last one if not given.
+
+    Raises
+    ------
+    ValueError
+        If there is no checkpoint at that step.
+    """
+    steps = run.weights.step.values
+    if step is None:
+        return run.weights.isel(step=-1).load()
+    if step not in steps:
+        nearest = steps[abs(steps - step).argmin()]
+        raise ValueError(
+            f"step {step} has no checkpoint in {run.path}; the nearest is {nearest} "
+            f"of {len(steps)} from {steps[0]} to {steps[-1]}"
+        )
+    return run.weights.sel(step=step).load()
+
+
+def checkpoint_accuracy(run: Run) -> xr.Dataset:
+    """Accuracy of each checkpoint, and the step at which it was measured.
+
+    A run trained here logs accuracies of the very weights it keeps. A published checkpoint of step
+    s holds the accuracy from before its last update, so that of step s - 1 stands in.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed.
+
+    Returns
+    -------
+    Dataset
+        ``train_accuracy``, ``test_accuracy``, ``measured_at`` (step); NaN where neither was logged,
+        or there are no such pairs.
+    """
+    metrics, steps = run.metrics, run.weights.step.values
+    logged = {int(step): row for row, step in enumerate(metrics.step.values)}
+    known = np.isfinite(metrics.train_accuracy.values)
+    rows = []
+    for step in steps:
+        candidates = [logged.get(int(step)), logged.get(int(step) - 1)]
+        rows.append(next((row for row in candidates if row is not None and known[row]), None))
+    columns = {
+        name: [np.nan if row is None else float(metrics[name][row]) for row in rows]
+        for name in ("train_accuracy", "test_accuracy")
+    }
+    measured = [
+        int(step) if row is None else int(metrics.step[row])
+        for row, step in zip(rows, steps, strict=True)
+    ]
+    return xr.Dataset(
+        {name: ("step", values) for name, values in columns.items()}
+        | {"measured_at": ("step", measured)},
+        coords={"step": steps},
+    )
+
+
+def _check_one_seed(run: Run) -> None:
+    if run.seed is None:
+        raise ValueError(
+            f"run {run.path} holds several seeds, {list(run.seeds)}; choose one with "
+            "run.select(seed)"
+        )
+
+
+def _check_two_layers(run: Run) -> None:
+    network = getattr(run.config, "network", None)
+    if network is not None and not isinstance(network, TwoLayer):
+        raise NotMeasured(
+            f"it is about two-layer networks; {run.path} is a {type(network).__name__}"
+        )

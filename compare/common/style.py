@@ -1,0 +1,100 @@
+"""One look for every figure: colours, axis labels, and how a figure becomes an inline picture."""
+
+import io
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
+from numpy.typing import NDArray
+
+__all__ = [
+    "AMBER",
+    "CHANCE",
+    "DIVERGING",
+    "GREEN",
+    "LAYER_COLORS",
+    "LAYER_NAMES",
+    "NETWORK",
+    "PURPLE",
+    "SEQUENTIAL",
+    "SKY",
+    "STEPS",
+    "TEST",
+    "THEORY",
+    "YELLOW",
+    "figure_svg",
+    "fourier_heatmap",
+    "plain_log",
+    "say",
+]
+
+THEORY: dict[str, Any] = {"color": "#D55E00", "linestyle": "--"}
+NETWORK: dict[str, Any] = {"color": "#0072B2", "linestyle": "-"}
+# The rest of Okabe and Ito's colours, for what is neither theory nor network as a whole.
+GREEN, PURPLE, SKY, AMBER, YELLOW = "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#F0E442"
+# The network on pairs it was not trained on; thin, so that the training pairs show beneath it.
+TEST: dict[str, Any] = {"color": SKY, "linestyle": "-", "linewidth": 1.2}
+CHANCE: dict[str, Any] = {"color": "0.5", "linestyle": ":"}
+SEQUENTIAL = "viridis"
+DIVERGING = "PuOr"
+STEPS = "optimiser steps"
+LAYER_COLORS = {"theta": NETWORK["color"], "xi": SKY}
+LAYER_NAMES = {"theta": "input weights θ", "xi": "output weights ξ"}
+
+
+def say(reason: str, ax: Axes) -> Axes:
+    """An empty figure that says why there is nothing to draw."""
+    ax.text(0.5, 0.5, reason, ha="center", va="center", wrap=True, transform=ax.transAxes)
+    ax.set_axis_off()
+    return ax
+
+
+def plain_log(axis: Axis) -> None:
+    """Ticks of a log axis at powers of ten alone, as 0.01; call it last.
+
+    Powers set as formulas, and nine small ticks to a decade, take longer to draw than the data.
+    Where powers alone would leave a tick or two, 2 and 5 times them are ticks too.
+    """
+    low, high = axis.get_view_interval()
+    if high < 30 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_locator(NullLocator())
+
+
+def fourier_heatmap(values: NDArray[np.floating], ax: Axes) -> None:
+    """Coefficients (neuron, basis) in the real orthonormal Fourier basis, one tick to a frequency.
+
+    A few neurons may be far larger than the rest; what is beyond the 99th in 100 saturates.
+    """
+    limit = float(np.quantile(np.abs(values), 0.99)) or 1.0
+    mesh = ax.imshow(
+        values, cmap=DIVERGING, vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest"
+    )
+    K = (values.shape[1] - 1) // 2
+    shown = range(1, K + 1, -(-K // 6))
+    # A wave's tick stands between its cosine and its sine.
+    ax.set_xticks([0, *(2 * k - 0.5 for k in shown)], ["0", *map(str, shown)])
+    ax.set(xlabel="frequency k (cosine, sine; 0: mean)", ylabel="neuron, sorted by winner")
+    ax.figure.colorbar(mesh, ax=ax, label="coefficient (units of the weights)", extend="both")
+
+
+def figure_svg(figure: Figure) -> str:
+    """The figure as an ``<svg>`` element that can stand inside an HTML page.
+
+    The same data gives the same text: ids are seeded and no date is written.
+
+    Examples
+    --------
+    >>> figure_svg(Figure()).startswith("<svg")
+    True
+    """
+    buffer = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "grokode"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

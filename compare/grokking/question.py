@@ -1,0 +1,103 @@
+"""Grokking as a question: the stages of a training, and theory beside them."""
+
+from typing import Any
+
+from grokode.compare.common.claims import Verdict
+from grokode.compare.common.events import GENERALISED
+from grokode.compare.common.sheets import Sheet
+from grokode.compare.grokking.claims import judge_stages
+from grokode.compare.grokking.perturbed import perturbed_lottery
+from grokode.compare.grokking.sheets import stage_sheets
+from grokode.compare.grokking.stages import Stages, stages
+from grokode.compare.grokking.tables import (
+    boundaries_table,
+    grokking_json,
+    stages_table,
+    theory_table,
+)
+from grokode.compare.question import Datasets, Question, Table, two_layers_of_addition
+from grokode.nets.runs import Run
+
+__all__ = ["QUESTION", "measure"]
+
+STAGES, THEORY, MEMORY = "stages", "theory beside the stages", "memorisation"
+
+
+def needs(run: Run) -> str | None:
+    """Two layers of addition, and pairs held out."""
+    reason = two_layers_of_addition(run)
+    if reason is None and not len(run.test_pairs):
+        return "the run holds out no pairs, so nothing shows whether it generalises"
+    return reason
+
+
+def measure(run: Run, /, threshold: float = GENERALISED) -> Datasets:
+    """Stages of a training, and the lottery perturbed by its missing pairs.
+
+    Parameters
+    ----------
+    run : Run
+    threshold : float
+        Test accuracy from which on the network has generalised.
+
+    Returns
+    -------
+    dict of Datasets
+        ``series`` and ``pairs`` of `grokode.compare.grokking.stages.Stages`, and ``lottery``.
+    """
+    staged = stages(run, threshold)
+    return {
+        "series": staged.series,
+        "pairs": staged.pairs,
+        "lottery": perturbed_lottery(run, staged),
+    }
+
+
+def tables(measured: Datasets) -> list[Table]:
+    """Boundaries, means of each stage, and theory."""
+    staged = _staged(measured)
+    return [
+        Table(
+            STAGES,
+            boundaries_table(staged),
+            "Boundaries as defined; those that are not found are not invented.",
+        ),
+        Table("stage by stage", stages_table(staged)),
+        Table(
+            THEORY,
+            theory_table(staged, measured["lottery"]),
+            "The lottery with pairs missing and decay, what decay alone would do to the "
+            "frequencies that did not win (1), and how far the missing pairs couple frequencies.",
+        ),
+    ]
+
+
+def sheets(measured: Datasets) -> list[Sheet]:
+    """Stages, theory, memorisation."""
+    return stage_sheets(_staged(measured), measured["lottery"], (STAGES, THEORY, MEMORY))
+
+
+def judge(measured: Datasets) -> list[Verdict]:
+    """What comes free of the symmetry, and whether it generalises."""
+    return judge_stages(_staged(measured))
+
+
+def plain(measured: Datasets) -> dict[str, Any]:
+    """All numbers."""
+    return grokking_json(_staged(measured), measured["lottery"])
+
+
+def _staged(measured: Datasets) -> Stages:
+    return Stages(measured["series"], measured["pairs"])
+
+
+QUESTION = Question(
+    "grokking",
+    "When does the network memorise, when does it generalise, and what differs?",
+    needs,
+    measure,
+    tables,
+    sheets,
+    judge,
+    plain,
+)

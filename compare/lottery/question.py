@@ -1,0 +1,139 @@
+"""The lottery as a question: who wins each neuron, and where theory leaves the network."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from grokode.compare.common.claims import Verdict
+from grokode.compare.common.missing import NotMeasured
+from grokode.compare.common.observe import training_rule
+from grokode.compare.common.sheets import Sheet
+from grokode.compare.lottery.claims import FLOW, judge_flow, judge_winners
+from grokode.compare.lottery.ladder import ladder
+from grokode.compare.lottery.sheets import median_neuron, trajectory_sheets, winner_sheets
+from grokode.compare.lottery.tables import partings_table, winners_table
+from grokode.compare.lottery.trajectories import (
+    partings,
+    partings_json,
+    predictor_errors,
+    trajectories,
+)
+from grokode.compare.lottery.winners import LADDER, winners, winners_json
+from grokode.compare.question import Datasets, Question, Table
+from grokode.nets.runs import Run
+
+__all__ = ["QUESTION", "measure"]
+
+WHO, STEPS = "who wins each neuron", "step by step"
+
+
+def measure(
+    run: Run,
+    /,
+    predictors: Sequence[str] | None = None,
+    follow: str | None = None,
+    neuron: int | None = None,
+) -> Datasets:
+    """Climb the ladder once and read everything off it.
+
+    Parameters
+    ----------
+    run : Run
+    predictors : sequence of str, optional
+        ``chance`` and names of predictors; all if not given.
+    follow : str, optional
+        The predictor whose tickets are kept step by step; the first that follows the training if
+        not given.
+    neuron : int, optional
+        The neuron whose tickets are kept; the one of median blow-up if not given.
+
+    Returns
+    -------
+    dict of Datasets
+        ``winners``; ``errors`` of the predictors that follow the training, and ``tickets`` of one
+        neuron, theory and network. Where none follows there are no errors and no tickets.
+    """
+    names = list(predictors or LADDER)
+    climbed = ladder(run, [name for name in names if name != "chance"])
+    measured = {"winners": winners(run, names, climbed=climbed)}
+    try:
+        errors = predictor_errors(run, climbed=climbed)
+    except NotMeasured:
+        if follow is None:
+            return measured
+        errors = None
+    first = "" if errors is None else str(errors.predictor[0].item())
+    pair = trajectories(run, follow or first, climbed=climbed)
+    if neuron is not None and neuron not in pair.neuron:
+        raise ValueError(f"neuron must be in 0..{pair.sizes['neuron'] - 1}, got {neuron}")
+    chosen = median_neuron(pair.initial_blowup_time) if neuron is None else neuron
+    return measured | {"errors": errors, "tickets": pair.sel(neuron=[chosen])}
+
+
+def needs(run: Run) -> str | None:
+    """Two layers of addition, without an embedding."""
+    try:
+        training_rule(run)
+    except NotMeasured as refusal:
+        return str(refusal)
+    return None
+
+
+def tables(measured: Datasets) -> list[Table]:
+    """Winners by predictor, and where each leaves the network."""
+    who = Table(
+        WHO,
+        winners_table(measured["winners"]),
+        "Winner: the frequency of largest beta in the last checkpoint, predicted from the first "
+        "checkpoint alone. Predictors marked * are outside their assumption.",
+    )
+    if "errors" not in measured:
+        text = "No predictor follows this training: its steps are no flow time."
+        return [who, Table(STEPS, [], text)]
+    words = str(measured["tickets"].attrs["predictor"]).replace("_", " ")
+    return [
+        who,
+        Table(
+            STEPS,
+            partings_table(partings(measured["errors"])),
+            f"Theory ({words}) over the network, from the same first checkpoint.",
+        ),
+    ]
+
+
+def sheets(measured: Datasets) -> list[Sheet]:
+    """Accuracies, the best predictor, one neuron's tickets, errors."""
+    drawn = winner_sheets(measured["winners"], WHO)
+    if "errors" in measured:
+        drawn += trajectory_sheets(measured["errors"], measured["tickets"], STEPS)
+    return drawn
+
+
+def judge(measured: Datasets) -> list[Verdict]:
+    """The flow on the plateau, and who wins."""
+    verdicts = judge_winners(measured["winners"])
+    if "ticket_flow" not in measured["winners"].predictor:
+        return verdicts
+    errors = measured.get("errors")
+    if errors is None or "ticket_flow" not in errors.predictor:
+        return [FLOW.judge("the flow is that of SGD"), *verdicts]
+    return [judge_flow(errors.sel(predictor="ticket_flow")), *verdicts]
+
+
+def plain(measured: Datasets) -> dict[str, Any]:
+    """`grokode.compare.lottery.winners.winners_json`, with the partings where there are any."""
+    numbers = winners_json(measured["winners"])
+    if "errors" in measured:
+        numbers["partings"] = partings_json(partings(measured["errors"]))
+    return numbers
+
+
+QUESTION = Question(
+    "lottery",
+    "Who wins the lottery of frequencies in each neuron, and how far does theory follow?",
+    needs,
+    measure,
+    tables,
+    sheets,
+    judge,
+    plain,
+)

@@ -1,0 +1,85 @@
+"""Numbers as rows of text, header first: the same rows for the terminal and for the page."""
+
+import numpy as np
+import xarray as xr
+
+from grokode.compare.common.cells import Rows
+
+__all__ = ["errors_table", "partings_table", "winners_table"]
+
+
+def winners_table(winners: xr.Dataset) -> Rows:
+    """Accuracy of each predictor with its 95% interval, and why the others are wrong.
+
+    Parameters
+    ----------
+    winners : Dataset
+        From `grokode.compare.winners`.
+
+    Returns
+    -------
+    list of rows
+        A star marks a predictor outside its assumption; "-" stands where there is no number.
+    """
+    neurons = winners.sizes["neuron"]
+    wrong = ("near tie", "contested", "other")
+    header = ["predictor", "winners predicted", "95% interval", "neurons", "in best 3"]
+    rows = [header + [f"wrong: {kind}" for kind in wrong]]
+    for predictor in winners.predictor.values:
+        row = winners.sel(predictor=predictor)
+        accuracy, top3 = float(row.accuracy), float(row.top3)
+        name = str(predictor) if row.within_assumptions else f"{predictor} *"
+        if predictor == "chance":
+            rows.append([name, f"{accuracy:.4f}", "", "", f"{top3:.4f}", *[""] * len(wrong)])
+            continue
+        if np.isnan(accuracy):
+            rows.append([name, *["-"] * (len(header) + len(wrong) - 1)])
+            continue
+        low, high = row.interval.values
+        kinds = row.reason.values.tolist()
+        rows.append(
+            [
+                name,
+                f"{accuracy:.4f}",
+                f"{low:.3f} to {high:.3f}",
+                f"{round(accuracy * neurons)} of {neurons}",
+                f"{top3:.4f}",
+                *(str(kinds.count(kind)) for kind in wrong),
+            ]
+        )
+    return rows
+
+
+def partings_table(parted: xr.DataArray) -> Rows:
+    """Step at which each predictor leaves the network, from `grokode.compare.partings`.
+
+    Parameters
+    ----------
+    parted : DataArray (predictor, threshold)
+    """
+    rows = [["predictor", *(f"off by {tolerance:.0%}" for tolerance in parted.threshold.values)]]
+    for predictor, steps in zip(parted.predictor.values, parted.values, strict=True):
+        rows.append(
+            [str(predictor), *("never" if np.isnan(s) else f"step {int(s)}" for s in steps)]
+        )
+    return rows
+
+
+def errors_table(errors: xr.Dataset, rows: int = 10) -> Rows:
+    """Theory against network at steps spread over the plateau and the start of the loss's fall."""
+    falling = np.flatnonzero(errors.loss_drop.values <= 0.1)
+    last = falling[-1] if falling.size else errors.sizes["step"] - 1
+    table = [["step", "loss below log p", "same leader", "beta error", "tickets blown up"]]
+    for index in np.unique(np.linspace(0, last, rows).astype(int)):
+        row = errors.isel(step=index)
+        error = float(row.beta_error)
+        table.append(
+            [
+                str(int(row.step)),
+                f"{float(row.loss_drop):.2%}",
+                f"{float(row.leader_agreement):.2%}",
+                "-" if np.isnan(error) else f"{error:.2%}",
+                f"{float(row.blown_up):.2%}",
+            ]
+        )
+    return table
