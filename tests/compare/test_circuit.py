@@ -29,6 +29,7 @@ from grokode.compare.circuit.waves import (
     restricted_loss,
     weighted,
 )
+from grokode.compare.common.kernels import all_logits
 from grokode.nets.networks import SummedEmbeddings, Transformer
 from grokode.nets.tasks import Modular
 
@@ -219,8 +220,6 @@ def test_circularity_of_a_circle_and_of_noise():
 
 
 def test_a_two_layer_network_is_symmetric_and_its_logits_are_its_own():
-    from grokode.compare.kernels import all_logits
-
     theta, xi = np.random.default_rng(0).normal(size=(2, 6, P))
     found = of_two_layer(theta, xi, "relu")
     np.testing.assert_allclose(found.logits, all_logits(theta, xi, "relu"), atol=1e-13)
