@@ -219,10 +219,7 @@ def _losses(
             f"excluded_loss_3d{suffix}": over_parts(partial(weighted, cosines))[index],
             f"excluded_loss_per_key{suffix}": (
                 "key",
-                [
-                    over_parts(lambda w, of_key=of_key: weighted(of_key, w))[index]
-                    for of_key in alone
-                ],
+                [over_parts(partial(weighted, of_key))[index] for of_key in alone],
             ),
         }
     return values

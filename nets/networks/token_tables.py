@@ -56,8 +56,8 @@ class _Tables:
 
     def made(self, make: Callable[[Tensor], Tensor]) -> "_Tables":
         """The same of something made from each."""
-        values: dict[str, Any] = vars(self)
-        return _Tables(**{n: None if v is None else make(v) for n, v in values.items()})
+        made: dict[str, Any] = {n: None if v is None else make(v) for n, v in vars(self).items()}
+        return _Tables(**made)
 
 
 def _tables(network: "Transformer", parameters: Parameters) -> _Tables:
