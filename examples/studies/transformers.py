@@ -10,7 +10,7 @@ seeds       is the algorithm the same over seeds?
 Every variant is trained on a few seeds of `nanda2023/small` into a folder, which is taken up where
 it was left. The table has means over seeds with 95% intervals.
 
-Run it: python examples/transformer_studies.py --study decay --folder studies --out decay.png
+Run it: python examples/studies/transformers.py --study decay --folder studies --out decay.png
         (two minutes to a variant and seed on one core)
 """
 
