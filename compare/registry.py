@@ -2,6 +2,7 @@
 
 from grokode.compare.alignment.question import QUESTION as ALIGNMENT
 from grokode.compare.automata.question import QUESTION as AUTOMATON
+from grokode.compare.circuit.question import QUESTION as CIRCUIT
 from grokode.compare.grokking.question import QUESTION as GROKKING
 from grokode.compare.logits.question import QUESTION as LOGITS
 from grokode.compare.lottery.question import QUESTION as LOTTERY
@@ -12,6 +13,6 @@ __all__ = ["QUESTIONS"]
 
 QUESTIONS: dict[str, Question] = {
     question.name: question
-    for question in (LOTTERY, LOGITS, MECHANISM, GROKKING, ALIGNMENT, AUTOMATON)
+    for question in (LOTTERY, LOGITS, MECHANISM, GROKKING, CIRCUIT, AUTOMATON, ALIGNMENT)
 }
 """In the order in which the page asks them; a question of your own is added by its name."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, automaton, demo, runs, sweep, theory, training
+from grokode.commands import analyse, automaton, circuit, demo, runs, sweep, theory, training
 from grokode.console import one_line_errors
 
 __all__ = ["application", "main"]
@@ -36,6 +36,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         analyse.logits,
         analyse.mechanism,
         analyse.grokking,
+        circuit.circuit,
         analyse.scores,
         automaton.automaton,
         analyse.report,

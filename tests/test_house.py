@@ -20,7 +20,7 @@ FORBIDDEN = {
 # Of theory, nets takes coordinates and the optimiser's record.
 SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.optimizer")
 # Questions do not import one another.
-QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "alignment", "automata")
+QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "circuit", "automata", "alignment")
 IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
 IDENTITIES += ("logits", "mergers", "moments", "relu", "__init__")
 # A module imports only from floors below its own, or its own.
@@ -38,13 +38,19 @@ FLOORS = {
     ],
     "nets": [
         {"records", "training/__init__"},
-        {"tasks/base", "tasks/modular", "tasks/examples", "tasks/machines"},
+        {"tasks/base", "tasks/modular", "tasks/dihedral", "tasks/examples", "tasks/machines"},
         {"tasks/squares", "tasks/sequences"},
         {"tasks/automata", "tasks/parity", "tasks/__init__"},
         {"networks/base", "networks/activations", "networks/starts"},
-        {"networks/two_layer_model", "networks/fused", "networks/autograd", "networks/prefixes"},
+        {"networks/two_layer_model", "networks/fused", "networks/autograd", "networks/prefixes"}
+        | {"networks/own_pairs"},
         {
             "networks/two_layer",
+            "networks/transformer",
+            "networks/transformer_model",
+            "networks/transformer_autograd",
+            "networks/token_tables",
+            "networks/summed_embeddings",
             "networks/recurrent_model",
             "networks/recurrent",
             "networks/__init__",
@@ -58,7 +64,13 @@ FLOORS = {
         {"runs/writer"},
         {"runs/__init__"},
         {"training/requests", "training/loop", "readers/files", "readers/record"},
-        {"readers/writing", "readers/he2026", "readers/state_dict"},
+        {
+            "readers/writing",
+            "readers/he2026",
+            "readers/nanda2023",
+            "readers/state_dict",
+            "readers/zhong2023",
+        },
         {"readers/registry", "readers/__init__"},
         {"sweeps/sweep", "sweeps/engine", "sweeps/results", "sweeps/__init__"},
         {"__init__"},
@@ -72,19 +84,21 @@ FLOORS = {
         {"question"},
         {"lottery/ladder", "logits/fits", "logits/budget", "mechanism/cosines", "mechanism/phases"}
         | {"mechanism/leakage", "grokking/forces", "grokking/split", "alignment/scores"}
-        | {"automata/clusters", "automata/animation", "automata/pair_paths"},
+        | {f"circuit/{name}" for name in ("computation", "groups", "kernel_fits", "neurons")}
+        | {"circuit/waves", "automata/clusters", "automata/animation", "automata/pair_paths"},
         {"automata/machines"},
         {"automata/measure", "automata/pairs"},
         {"automata/mergers"},
-        {"lottery/winners", "lottery/trajectories", "mechanism/measures", "grokking/progress"},
+        {"lottery/winners", "lottery/trajectories", "mechanism/measures", "grokking/progress"}
+        | {"circuit/measures", "circuit/observe", "circuit/progress"},
         {"lottery/corollary", "grokking/stages", "alignment/statistics"},
         {"grokking/perturbed"},
-        {f"{question}/tables" for question in QUESTIONS if question != "alignment"}
+        {f"{question}/tables" for question in QUESTIONS[:-1]}
         | {"lottery/contour_figures", "lottery/trajectory_figures", "lottery/winner_figures"}
         | {"logits/figures", "logits/budget_figures", "mechanism/figures"}
         | {"mechanism/phase_figures", "grokking/figures", "alignment/figures"}
-        | {"automata/figures"},
-        {f"{question}/sheets" for question in ("lottery", "logits", "mechanism", "grokking")}
+        | {"circuit/figures", "automata/figures"},
+        {f"{question}/sheets" for question in QUESTIONS[:-2]}
         | {f"{question}/claims" for question in QUESTIONS},
         {f"{question}/question" for question in QUESTIONS},
         {"registry", "cache"},
@@ -99,8 +113,8 @@ FLOORS = {
         {"console"},
         {"commands/options", "commands/flags"},
         {"commands/telling"},
-        {f"commands/{name}" for name in ("analyse", "automaton", "demo", "runs", "sweep")}
-        | {"commands/theory", "commands/training"},
+        {f"commands/{name}" for name in ("analyse", "automaton", "circuit", "demo", "runs")}
+        | {"commands/sweep", "commands/theory", "commands/training"},
         {"cli"},
         {"__main__"},
     ],

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from grokode.nets.readers import he2026, state_dict
+from grokode.nets.readers import he2026, nanda2023, state_dict, zhong2023
 from grokode.nets.readers.record import Imported, Reader
 from grokode.nets.readers.writing import check_free, write_run
 from grokode.nets.runs import Run
@@ -14,6 +14,8 @@ __all__ = ["READERS", "import_checkpoint", "import_published", "read_checkpoints
 READERS: dict[str, Reader] = {
     "state_dict": state_dict.READER,
     "he2026": he2026.READER,
+    "nanda2023": nanda2023.READER,
+    "zhong2023": zhong2023.READER,
 }
 
 

@@ -241,10 +241,17 @@ class Run:
         last = self.metrics.isel(step=-1)
         seeds = f", {len(self.seeds)} seeds" if self.seed is None else ""
         return (
-            f"Run {self.path.name}: p = {c.p}, {c.neurons} {c.activation} neurons{seeds}, "
+            f"Run {self.path.name}: {self._network()}{seeds}, "
             f"{c.optimizer} lr {c.learning_rate:g}, {len(self._steps)} checkpoints to step "
             f"{self._steps[-1]}, training loss {float(last.train_loss.mean()):.4g}"
         )
+
+    def _network(self) -> str:
+        """Modulus and network in a few words."""
+        settings = self.config.to_dict()
+        kind = settings.get("activation", settings["network"])
+        modulus = f"p = {settings['p']}, " if "p" in settings else ""
+        return f"{modulus}{settings.get('neurons', settings.get('width'))} {kind} neurons"
 
     def _repr_html_(self) -> str:
         rows = "".join(

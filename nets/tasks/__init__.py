@@ -2,6 +2,7 @@
 
 from grokode.nets.tasks.automata import RandomAutomaton
 from grokode.nets.tasks.base import Task
+from grokode.nets.tasks.dihedral import Dihedral
 from grokode.nets.tasks.modular import (
     OPERATIONS,
     Modular,
@@ -16,6 +17,7 @@ from grokode.nets.tasks.parity import Parity
 __all__ = [
     "OPERATIONS",
     "TASKS",
+    "Dihedral",
     "Modular",
     "Parity",
     "RandomAutomaton",
@@ -29,6 +31,7 @@ __all__ = [
 
 TASKS: dict[str, type[Task]] = {
     "modular": Modular,
+    "dihedral": Dihedral,
     "parity": Parity,
     "automaton": RandomAutomaton,
 }

@@ -1,5 +1,6 @@
 """An operation mod p on two residues, on all pairs or a seeded part of them."""
 
+import random
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -23,6 +24,7 @@ __all__ = [
     "all_pairs",
     "check_pairs",
     "complement",
+    "shuffled",
     "split_pairs",
     "table",
 ]
@@ -73,6 +75,9 @@ class Modular:
         What the optimiser descends, over the training pairs. Logged losses are always means.
     loss_dtype : {"float32", "float64"}
         Number format of softmax and loss.
+    shuffle : {"numpy", "python"}
+        What splits the pairs: a permutation of numpy's generator, or Python's ``random.shuffle`` as
+        in the code of Nanda et al., arXiv:2301.05217.
 
     Raises
     ------
@@ -92,6 +97,7 @@ class Modular:
     train_fraction: float = 1.0
     loss: Literal["mean", "sum"] = "mean"
     loss_dtype: Literal["float32", "float64"] = "float64"
+    shuffle: Literal["numpy", "python"] = "numpy"
 
     def __post_init__(self) -> None:
         check_modulus(self.p)
@@ -120,8 +126,12 @@ class Modular:
 
     def split(self, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Training and test pairs as indices, see `split_pairs`."""
-        train, test = split_pairs(self.p, self.train_fraction, seed)
+        train, test = split_pairs(self.p, self.train_fraction, seed, self.shuffle)
         return self.index(train), self.index(test)
+
+    def order(self, seed: int) -> NDArray[np.int64]:
+        """All pairs as indices, shuffled: the first of them are the training pairs."""
+        return shuffled(self.p**2, seed, self.shuffle)
 
     def index(self, pairs: Pairs) -> NDArray[np.int64]:
         """Indices into `inputs` of pairs (n, 2)."""
@@ -189,7 +199,7 @@ def all_pairs(p: int) -> Pairs:
     return np.stack(np.meshgrid(residues, residues, indexing="ij"), axis=-1).reshape(-1, 2)
 
 
-def split_pairs(p: int, fraction: float, seed: int) -> tuple[Pairs, Pairs]:
+def split_pairs(p: int, fraction: float, seed: int, shuffle: str = "numpy") -> tuple[Pairs, Pairs]:
     """Training and test pairs, drawn without replacement by a generator of its own.
 
     Parameters
@@ -200,6 +210,8 @@ def split_pairs(p: int, fraction: float, seed: int) -> tuple[Pairs, Pairs]:
         In (0, 1]; the number of training pairs is fraction * p^2, rounded down. At 1 the test pairs
         are empty.
     seed : int
+    shuffle : {"numpy", "python"}
+        See `Modular`.
 
     Returns
     -------
@@ -222,7 +234,7 @@ def split_pairs(p: int, fraction: float, seed: int) -> tuple[Pairs, Pairs]:
     count = int(fraction * len(pairs))
     if count == 0:
         raise ValueError(f"train_fraction {fraction} leaves no pair of {len(pairs)}; raise it")
-    order = np.random.default_rng(seed).permutation(len(pairs))
+    order = shuffled(len(pairs), seed, shuffle)
     return pairs[np.sort(order[:count])], pairs[np.sort(order[count:])]
 
 
@@ -259,3 +271,18 @@ def complement(train: ArrayLike, p: int) -> tuple[Pairs, Pairs]:
     held_out = np.ones((p, p), dtype=bool)
     held_out[tuple(pairs.T)] = False
     return pairs, np.argwhere(held_out)
+
+
+def shuffled(count: int, seed: int, shuffle: str) -> NDArray[np.int64]:
+    """0 .. count - 1 in random order, by numpy's generator or Python's ``random.shuffle``.
+
+    Examples
+    --------
+    >>> sorted(shuffled(4, 0, "python"))
+    [0, 1, 2, 3]
+    """
+    if shuffle == "numpy":
+        return np.random.default_rng(seed).permutation(count)
+    order = list(range(count))
+    random.Random(seed).shuffle(order)
+    return np.array(order)

@@ -4,6 +4,8 @@ Source: arXiv:2602.16849, experiments; AdamW has the betas (0.9, 0.98) everywher
 ten updates is that of the authors' code; the text does not mention it, the stored losses show it.
 vanrossem2025: arXiv:2507.09897 and its authors' code, where an epoch of all sequences up to length
 10 is 21 steps; the code's values where the text has others (tanh: gain 0.01; automata: 0.75).
+nanda2023: arXiv:2301.05217, one-layer transformers; mainline is the paper's, small and medium are
+our sizes of it that grok in minutes. Starts and splits are drawn as their code draws them.
 """
 
 import math
@@ -23,6 +25,17 @@ _PARITY: dict[str, Any] = {
     "steps": 21_000,
     "checkpoint_every": 105,
     "log_every": 105,
+}
+
+_NANDA: dict[str, Any] = {
+    "network": "transformer",
+    "shuffle": "python",
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "warmup": 10,
+    "betas": (0.9, 0.98),
+    "weight_decay": 1.0,
+    "log_every": 100,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -101,6 +114,29 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "vanrossem2025/automaton": _PARITY
     | {"data": "automaton", "new_state": 0.6, "gain": 0.025, "learning_rate": 0.05},
+    "nanda2023/mainline": _NANDA
+    | {"p": 113, "train_fraction": 0.3, "steps": 40_000, "checkpoint_every": 500},
+    "nanda2023/small": _NANDA
+    | {
+        "p": 53,
+        "train_fraction": 0.4,
+        "width": 64,
+        "heads": 2,
+        "neurons": 128,
+        "weight_decay": 2.0,
+        "steps": 12_000,
+        "checkpoint_every": 100,
+    },
+    "nanda2023/medium": _NANDA
+    | {
+        "p": 97,
+        "train_fraction": 0.35,
+        "width": 64,
+        "heads": 4,
+        "neurons": 256,
+        "steps": 12_000,
+        "checkpoint_every": 200,
+    },
 }
 
 
