@@ -22,7 +22,10 @@ FLOORS = {
     "theory": [
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"},
-        {"neuron_flow", "moment_flow", "lottery", "streaming"},
+        {"optimisers", "kept"},
+        {"_projections"},
+        {"_truncation"},
+        {"neuron_flow", "moment_flow", "harmonic_flow", "lottery", "streaming"},
         {"predictors"},
     ],
     "nets": [

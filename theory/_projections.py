@@ -1,8 +1,8 @@
 """Hidden values of every neuron, projected along directions of (x, y): compiled, forth and back.
 
-Weights lie as (p, neuron) with the neurons innermost, a multiple of `LANES` of them, so that a
-block of neurons is worked on in vector registers. Unordered pairs lie as u = d p + t with
-t = x + y and d = +-(x - y) / 2 in 0..K, d outermost.
+Weights lie as (p, neuron) with the neurons innermost; a block of them is worked on at once, in
+vector registers. Unordered pairs lie as u = d p + t with t = x + y and d = +-(x - y) / 2 in 0..K,
+d outermost.
 """
 
 from typing import Any
@@ -13,11 +13,18 @@ from numpy.typing import NDArray
 
 from grokode.theory.optimisers import sigma
 
-__all__ = ["LANES", "all_pairs", "hidden_values", "project", "pull_back"]
+__all__ = ["all_pairs", "block_width", "hidden_values", "project", "pull_back"]
 
 Array = NDArray[Any]
 
-LANES = 16
+# Sums over neurons may be taken in any order, so that they are taken in vector registers. Nothing
+# else of fast arithmetic: a flow that diverges is told by its NaN.
+_FREE_SUMS = {"reassoc", "contract"}
+
+
+def block_width(neurons: int) -> int:
+    """How many neurons are worked on at once: many, but not many more than there are."""
+    return 64 if neurons >= 256 else 16
 
 
 def all_pairs(p: int) -> NDArray[np.int64]:
@@ -34,19 +41,32 @@ def all_pairs(p: int) -> NDArray[np.int64]:
 
 
 @nb.njit(cache=True, forceinline=True)
+def _block(weights: Array, block: int, width: int) -> Array:
+    return weights[:, block * width : (block + 1) * width].copy()
+
+
+@nb.njit(cache=True, forceinline=True)
 def _centre(xi: Array) -> None:
-    p, lanes = xi.shape
-    for lane in range(lanes):
-        xi[:, lane] -= xi[:, lane].sum() / p
+    """Take off the mean over the outputs, neuron by neuron."""
+    p, width = xi.shape
+    mean = np.zeros(width, xi.dtype)
+    for j in range(p):
+        for lane in range(width):
+            mean[lane] += xi[j, lane] / p
+    for j in range(p):
+        for lane in range(width):
+            xi[j, lane] -= mean[lane]
 
 
-@nb.njit(cache=True, parallel=True)
+@nb.njit(cache=True, parallel=True, fastmath=_FREE_SUMS)
 def project(
     theta: Array,
     xi: Array,
     pairs: Array,
     targets: Array,
+    shares: Array,
     code: int,
+    width: int,
     projections: Array,
     margins: Array,
 ) -> None:
@@ -55,48 +75,52 @@ def project(
     Parameters
     ----------
     theta, xi : arrays (p, neuron)
-    pairs : integers (u, 2)
-    targets : integers (u, 2, direction)
+        Blocks of `width` neurons.
+    pairs : unsigned integers (u, 2)
+    targets : unsigned integers (u, direction, 2)
         Where a direction puts the pair, in either order.
+    shares : array (u)
+        Half for x = y, which has but one order, and 1 for others; in the format of the weights.
     code : int
+    width : int
     projections : array (direction, p, neuron), filled
     margins : array (block, u), filled; of no pairs where they are not wanted
     """
-    p = len(theta)
-    for block in nb.prange(theta.shape[1] // LANES):
-        part = slice(block * LANES, (block + 1) * LANES)
-        inputs, outputs = theta[:, part].copy(), xi[:, part].copy()
+    p, directions = len(theta), targets.shape[1]
+    for block in nb.prange(theta.shape[1] // width):
+        inputs, outputs = _block(theta, block, width), _block(xi, block, width)
         _centre(outputs)
-        sums = np.zeros((targets.shape[2], p, LANES))
-        value = np.empty(LANES)
+        sums, value = np.zeros((directions, p, width), theta.dtype), np.empty(width, theta.dtype)
         for u in range(len(pairs)):
-            x, y = pairs[u]
-            share = 0.5 if x == y else 1.0
-            for lane in range(LANES):
-                value[lane] = sigma(code, inputs[x, lane] + inputs[y, lane])[0]
+            one, two, out = inputs[pairs[u, 0]], inputs[pairs[u, 1]], outputs[u % p]
+            # Inner loops run to a length known when they run, or they are not vectorised.
+            for lane in range(len(value)):
+                value[lane] = sigma(code, one[lane] + two[lane])[0]
             if margins.shape[1]:
-                answer, margin = u % p, 0.0
-                for lane in range(LANES):
-                    margin += value[lane] * outputs[answer, lane]
+                margin = 0.0
+                for lane in range(len(value)):
+                    margin += value[lane] * out[lane]
                 margins[block, u] = margin
-            for lane in range(LANES):
+            share = shares[u]
+            for lane in range(len(value)):
                 value[lane] *= share
-            for direction in range(targets.shape[2]):
-                one, two = targets[u, 0, direction], targets[u, 1, direction]
-                for lane in range(LANES):
-                    sums[direction, one, lane] += value[lane]
-                for lane in range(LANES):
-                    sums[direction, two, lane] += value[lane]
-        projections[:, :, part] = sums
+            for direction in range(directions):
+                for order in range(2):
+                    sum_ = sums[direction, targets[u, direction, order]]
+                    for lane in range(len(value)):
+                        sum_[lane] += value[lane]
+        projections[:, :, block * width : (block + 1) * width] = sums
 
 
-@nb.njit(cache=True, parallel=True)
+@nb.njit(cache=True, parallel=True, fastmath=_FREE_SUMS)
 def pull_back(
     theta: Array,
     xi: Array,
     pairs: Array,
     targets: Array,
+    shares: Array,
     code: int,
+    width: int,
     by_projections: Array,
     by_margins: Array,
     by_hidden: Array,
@@ -106,56 +130,59 @@ def pull_back(
 
     Parameters
     ----------
-    theta, xi, pairs, targets, code : as for `project`
+    theta, xi, pairs, targets, shares, code, width : as for `project`
     by_projections : array (direction, p, neuron)
     by_margins : array (u); of no pairs where they are not kept
     by_hidden : array (u, neuron); of no pairs where there are no other forces
     gradient : array (2, p, neuron)
         Of theta, filled; of xi, added to.
     """
-    p = len(theta)
-    for block in nb.prange(theta.shape[1] // LANES):
-        part = slice(block * LANES, (block + 1) * LANES)
-        inputs, outputs = theta[:, part].copy(), xi[:, part].copy()
+    p, directions = len(theta), targets.shape[1]
+    for block in nb.prange(theta.shape[1] // width):
+        part = slice(block * width, (block + 1) * width)
+        inputs, outputs = _block(theta, block, width), _block(xi, block, width)
         _centre(outputs)
         forces = by_projections[:, :, part].copy()
-        by_theta, by_xi = np.zeros((p, LANES)), np.zeros((p, LANES))
-        pull = np.empty(LANES)
+        by_theta, by_xi = np.zeros((p, width), xi.dtype), np.zeros((p, width), xi.dtype)
+        pull = np.empty(width, xi.dtype)
         for u in range(len(pairs)):
-            x, y = pairs[u]
-            share = 0.5 if x == y else 1.0
             pull[:] = 0
-            for direction in range(targets.shape[2]):
-                one, two = targets[u, 0, direction], targets[u, 1, direction]
-                for lane in range(LANES):
-                    pull[lane] += forces[direction, one, lane] + forces[direction, two, lane]
-            for lane in range(LANES):
+            for direction in range(directions):
+                here = forces[direction, targets[u, direction, 0]]
+                there = forces[direction, targets[u, direction, 1]]
+                for lane in range(len(pull)):
+                    pull[lane] += here[lane] + there[lane]
+            share = shares[u]
+            for lane in range(len(pull)):
                 pull[lane] *= share
             if len(by_hidden):
-                for lane in range(LANES):
-                    pull[lane] += by_hidden[u, block * LANES + lane]
-            force = by_margins[u] if len(by_margins) else 0.0
-            answer = u % p
-            for lane in range(LANES):
-                value, slope = sigma(code, inputs[x, lane] + inputs[y, lane])
-                by_xi[answer, lane] += force * value
-                pull[lane] = slope * (pull[lane] + force * outputs[answer, lane])
-            for lane in range(LANES):
-                by_theta[x, lane] += pull[lane]
-            for lane in range(LANES):
-                by_theta[y, lane] += pull[lane]
+                own = by_hidden[u, part]
+                for lane in range(len(pull)):
+                    pull[lane] += own[lane]
+            x, y, answer = pairs[u, 0], pairs[u, 1], u % p
+            margin = by_margins[u] if len(by_margins) else 0.0
+            one, two, out, by_out = inputs[x], inputs[y], outputs[answer], by_xi[answer]
+            for lane in range(len(pull)):
+                value, slope = sigma(code, one[lane] + two[lane])
+                by_out[lane] += margin * value
+                pull[lane] = slope * (pull[lane] + margin * out[lane])
+            by_one, by_two = by_theta[x], by_theta[y]
+            for lane in range(len(pull)):
+                by_one[lane] += pull[lane]
+            for lane in range(len(pull)):
+                by_two[lane] += pull[lane]
         _centre(by_xi)
         gradient[0, :, part] = by_theta
         gradient[1, :, part] += by_xi
 
 
 @nb.njit(cache=True, parallel=True)
-def hidden_values(theta: Array, pairs: Array, code: int, hidden: Array) -> None:
+def hidden_values(theta: Array, pairs: Array, code: int, width: int, hidden: Array) -> None:
     """Hidden values of all pairs, (u, neuron)."""
-    for block in nb.prange(theta.shape[1] // LANES):
-        part = slice(block * LANES, (block + 1) * LANES)
-        inputs = theta[:, part].copy()
+    for block in nb.prange(theta.shape[1] // width):
+        inputs = _block(theta, block, width)
         for u in range(len(pairs)):
-            x, y = pairs[u]
-            for lane in range(LANES):
-                hidden[u, block * LANES + lane] = sigma(code, inputs[x, lane] + inputs[y, lane])[0]
+            one, two = inputs[pairs[u, 0]], inputs[pairs[u, 1]]
+            values = hidden[u, block * width : (block + 1) * width]
+            for lane in range(len(values)):
+                values[lane] = sigma(code, one[lane] + two[lane])[0]

@@ -133,8 +133,11 @@ class Lines:
             -w[:, None, None] * np.array(multiples)[:, None] * np.arange(p)
         )
         self._edges = np.exp(w[:, None, None] * np.arange(p)[:, None] * offsets)
-        self._x, self._y = np.ascontiguousarray(pairs.T)
+        self._pairs = pairs[:, 0] * p + pairs[:, 1]
         self._shape = (count, p, p)
+        # A multiple of a direction may serve two lines, (i, l) and (l, i).
+        self._sum = np.zeros((len(self._flat), len(multiples) * count))
+        self._sum[np.arange(len(self._flat)), self._flat] = 1
 
     def spectrum(self, W: Array) -> Array:
         """(c, u), so that logits are Re sum_c of it times e^{iwcj}, from W (direction, p, p)."""
@@ -146,19 +149,17 @@ class Lines:
         grid = self._edges @ (
             coefficients.reshape(K, n, n) @ self._edges.transpose(0, 2, 1)
         )
-        return grid[:, self._x, self._y]
+        return np.take(grid.reshape(K, -1), self._pairs, axis=1)
 
     def back(self, by_spectrum: Array, by_W: Array) -> None:
         """Add the derivative by W to it."""
         count, p, _ = self._shape
         K, n = len(self._edges), self._edges.shape[-1]
-        grid = np.zeros((K, p, p), dtype=complex)
-        grid[:, self._x, self._y] = by_spectrum
+        grid = np.zeros((K, p * p), dtype=complex)
+        grid[:, self._pairs] = by_spectrum
         edges = self._edges.conj()
-        by_lines = (edges.transpose(0, 2, 1) @ (grid @ edges)).reshape(K, -1) * self._mask
-        by_coefficients = np.zeros((K, self._phases.shape[1] * count), dtype=complex)
-        # A multiple of a direction may serve two lines, (i, l) and (l, i).
-        np.add.at(by_coefficients.T, self._flat, by_lines.T)
+        by_lines = (edges.transpose(0, 2, 1) @ (grid.reshape(K, p, p) @ edges)).reshape(K, -1) * self._mask
+        by_coefficients = by_lines @ self._sum
         along_j = self._phases.conj().transpose(0, 2, 1) @ by_coefficients.reshape(K, -1, count)
         parts = np.stack([along_j.real, -along_j.imag])  # (2, K, p, count)
         by_W += (parts.transpose(3, 2, 0, 1).reshape(count * p, 2 * K) @ self._outputs.T).reshape(

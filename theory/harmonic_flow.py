@@ -22,7 +22,13 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import fourier
-from grokode.theory._projections import LANES, all_pairs, hidden_values, project, pull_back
+from grokode.theory._projections import (
+    all_pairs,
+    block_width,
+    hidden_values,
+    project,
+    pull_back,
+)
 from grokode.theory._truncation import Lines, Planes, Symmetric, directions_of
 from grokode.theory.kept import DEFAULT, Kept, parse_kept
 from grokode.theory.optimisers import activation_code, optimiser_settings, update
@@ -77,7 +83,7 @@ def harmonic_flow(
     weights = fourier.weights(initial)
     loss_of = KeptLoss(rule, kept)
     neurons = weights.sizes["neuron"]
-    state = np.zeros((2, rule.p, neurons + -neurons % LANES))
+    state = np.zeros((2, rule.p, neurons + -neurons % block_width(neurons)))
     state[0, :, :neurons], state[1, :, :neurons] = weights.theta.T, weights.xi.T
     moments, settings = np.zeros((2, *state.shape)), optimiser_settings(rule)
     path, losses = np.empty((len(asked), 2, rule.p, neurons)), np.empty(len(asked))
@@ -130,7 +136,10 @@ class KeptLoss:
         directions, places = directions_of(kept, p)
         forth = self._pairs @ np.array(directions, dtype=np.int64).reshape(-1, 2).T % p
         back = self._pairs[:, ::-1] @ np.array(directions, dtype=np.int64).reshape(-1, 2).T % p
-        self._targets = np.stack([forth, back], axis=1).astype(np.int32)
+        self._targets = np.stack([forth, back], axis=2).astype(np.uint32)
+        self._unsigned = self._pairs.astype(np.uint32)
+        self._halves = np.where(self._pairs[:, 0] == self._pairs[:, 1], 0.5, 1.0)
+        self._room: dict[str, Array] = {}
         count = len(directions)
         self._planes = Planes(kept, places, count, trained, p) if kept.planes else None
         self._lines = Lines(kept, places, count, trained, p) if kept.reach >= 0 else None
@@ -142,42 +151,40 @@ class KeptLoss:
     def __call__(self, theta: Array, xi: Array) -> tuple[float, Array]:
         """Loss, and gradient (2, p, neuron) by theta and xi, each (p, neuron).
 
-        The number of neurons must be a multiple of `grokode.theory._projections.LANES`.
+        The gradient's place is written to again by the next call.
+        The number of neurons must be a multiple of its `block_width`.
         """
-        directions, (p, neurons) = self._targets.shape[2], theta.shape
-        projections = np.empty((directions, p, neurons))
-        pairs = len(self._pairs) if self._margins else 0
-        margins = np.empty((neurons // LANES, pairs))
-        project(theta, xi, self._pairs, self._targets, self._code, projections, margins)
+        directions, (p, neurons) = self._targets.shape[1], theta.shape
+        width = block_width(neurons)
+        kernel = (theta, xi, self._unsigned, self._targets, self._halves, self._code, width)
+        projections = self._space("projections", directions, p, neurons)
+        margins = self._space("margins", neurons // width, len(self._pairs) * self._margins)
+        project(*kernel, projections, margins)
         flat = projections.reshape(-1, neurons)
         W = (flat @ xi.T).reshape(directions, p, p)
         moments = None
         if self._symmetric is not None:
-            hidden = np.empty((len(self._pairs), neurons))
-            hidden_values(theta, self._pairs, self._code, hidden)
+            hidden = self._space("hidden", len(self._pairs), neurons)
+            hidden_values(theta, self._unsigned, self._code, width, hidden)
             moments, waves = self._symmetric.moments(hidden, xi)
-        logits = self._logits(W, moments, margins.sum(0))
-        loss, residual = self._residual(logits)
+        loss, residual = self._residual(self._logits(W, moments, margins.sum(0)))
         by_W, by_margins, by_moments = self._back(residual)
-        gradient = np.empty((2, p, neurons))
+        gradient = self._space("gradient", 2, p, neurons)
         np.matmul(by_W.reshape(-1, p).T, flat, out=gradient[1])
         by_hidden = np.empty((0, neurons))
         if self._symmetric is not None:
             by_hidden, by_xi = self._symmetric.pull_back(by_moments, waves)
             gradient[1] += by_xi
-        by_projections = (by_W.reshape(-1, p) @ xi).reshape(projections.shape)
-        pull_back(
-            theta,
-            xi,
-            self._pairs,
-            self._targets,
-            self._code,
-            by_projections,
-            by_margins,
-            by_hidden,
-            gradient,
-        )
+        # The projections are used up; their place is taken.
+        np.matmul(by_W.reshape(-1, p), xi, out=flat)
+        pull_back(*kernel, projections, by_margins, by_hidden, gradient)
         return loss, gradient
+
+    def _space(self, name: str, *shape: int) -> Array:
+        """Room for an array, the same at every call: fresh pages cost as much as filling them."""
+        if name not in self._room or self._room[name].shape != shape:
+            self._room[name] = np.empty(shape)
+        return self._room[name]
 
     def _logits(self, W: Array, moments: Array | None, margins: Array) -> Array:
         """Kept logits of the training pairs, (u, p)."""
@@ -218,7 +225,7 @@ class KeptLoss:
             by_margins[self._rows] = force
             residual += force[:, None] / p
             residual[self._index, self._answers] -= force
-        by_W = np.zeros((self._targets.shape[2], p, p))
+        by_W = np.zeros((self._targets.shape[1], p, p))
         if self._planes is not None:
             self._planes.back(residual, by_W)
         by_moments = None

@@ -18,8 +18,11 @@ from numpy.typing import ArrayLike
 from grokode.theory import fourier
 from grokode.theory._checks import any_array, check_increasing
 from grokode.theory.exact import blowup_time, evolve
+from grokode.theory.harmonic_flow import harmonic_flow
+from grokode.theory.kept import DEFAULT, parse_kept
 from grokode.theory.moment_flow import clock_flow, moment_flow
-from grokode.theory.neuron_flow import ACTIVATIONS, PLATEAU_MARGIN, neuron_flow
+from grokode.theory.neuron_flow import PLATEAU_MARGIN, neuron_flow
+from grokode.theory.optimisers import ACTIVATIONS
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
 from grokode.theory.systems import TicketFlow
@@ -129,6 +132,12 @@ class Predictor:
 def get_predictor(name: str) -> Predictor:
     """The predictor of that name.
 
+    Parameters
+    ----------
+    name : str
+        One of `PREDICTORS`, or ``harmonic_flow:KEPT`` for one that keeps other modes than it does
+        by default, see `grokode.theory.kept.parse_kept`.
+
     Raises
     ------
     ValueError
@@ -138,7 +147,11 @@ def get_predictor(name: str) -> Predictor:
     --------
     >>> get_predictor("blowup_time").assumption[:25]
     'Tickets follow the four-v'
+    >>> get_predictor("harmonic_flow:rows+5").name
+    'harmonic_flow:rows+5'
     """
+    if isinstance(name, str) and name.startswith("harmonic_flow:"):
+        return _harmonic(name, name.partition(":")[2])
     if not isinstance(name, str) or name not in PREDICTORS:
         raise ValueError(f"predictor must be one of {', '.join(PREDICTORS)}, got {name!r}")
     return PREDICTORS[name]
@@ -323,6 +336,27 @@ def _spread(name: str, sizes: xr.DataArray) -> str:
     return "" if equal else f"initial {name} range from {low:.3g} to {high:.3g}"
 
 
+def _harmonic(name: str, keep: str) -> Predictor:
+    """The harmonic flow that keeps these modes, under a name."""
+    kept = parse_kept(keep)
+
+    def flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr.Dataset:
+        return harmonic_flow(initial, rule, steps, keep=keep)
+
+    beside = " and the margins of the right answers" if kept.margins else ""
+    return Predictor(
+        name,
+        f"Of the logits, training feels the modes of {keep.removesuffix('-margins')}{beside} only "
+        "(any activation, optimiser and training set).",
+        _final(flow),
+        flow,
+        needs={"activation": ACTIVATIONS},
+        # Shifted pairs of which some are trained on and some are not have no common average.
+        all_pairs="symmetric" in kept.sets and not kept.margins,
+        ranks_at_end=True,
+    )
+
+
 def _unequal_magnitudes(initial: xr.Dataset) -> str:
     return _spread("alpha", fourier.alpha(initial)) or _spread("beta", fourier.beta(initial))
 
@@ -396,5 +430,7 @@ PREDICTORS: dict[str, Predictor] = {
             needs=QUADRATIC_SGD,
             ranks_at_end=True,
         ),
+        _harmonic("symmetric_flow", "symmetric-margins"),
+        _harmonic("harmonic_flow", DEFAULT),
     )
 }
