@@ -8,7 +8,7 @@ and between the weights of the two after 50 steps.
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def rows(
 def ours(config: nets.TrainingConfig, steps: int, seeds: Sequence[int] = (0,)) -> Trained:
     """Our training; loss and weights are those of the last seed."""
     with tempfile.TemporaryDirectory() as folder:
-        run = nets.train(replace(config, steps=steps), Path(folder) / "run", seeds=seeds)
+        run = nets.train(config.replace(steps=steps), Path(folder) / "run", seeds=seeds)
         last = run.select(seeds[-1])
         return Trained(
             run.attrs["seconds"],
@@ -94,7 +94,7 @@ def ours(config: nets.TrainingConfig, steps: int, seeds: Sequence[int] = (0,)) -
 def plain(config: nets.TrainingConfig, steps: int, seed: int = 0) -> Trained:
     """The same training as one writes it down first."""
     with tempfile.TemporaryDirectory() as folder:
-        start = nets.train(replace(config, steps=1), Path(folder) / "run", seeds=[seed])
+        start = nets.train(config.replace(steps=1), Path(folder) / "run", seeds=[seed])
         theta, xi = (torch.tensor(layer.T.copy()).requires_grad_() for layer in _layers(start, 0))
         x, y = torch.tensor(start.train_pairs.T)
     answers = (x + y) % config.p

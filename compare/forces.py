@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.nets.activations import ACTIVATIONS, check_activation
-from grokode.nets.config import TrainingConfig
+from grokode.nets.networks.activations import ACTIVATIONS, check_activation
 from grokode.nets.tasks import check_pairs
+from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["Decay", "Pass", "cosine", "loss_gradient", "push"]
 

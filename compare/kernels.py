@@ -14,8 +14,8 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.nets import mlp
-from grokode.nets.activations import ACTIVATIONS
+from grokode import nets
+from grokode.nets.networks.activations import ACTIVATIONS
 from grokode.theory import fourier
 
 __all__ = ["all_logits", "centred_logits", "kernels", "only_winners", "same_frequency_moments"]
@@ -134,7 +134,7 @@ def all_logits(theta: ArrayLike, xi: ArrayLike, activation: str) -> Array:
     pairs = np.stack(np.triu_indices(p), -1)
     for some in np.array_split(pairs, 1 + neurons * len(pairs) // _BLOCK):
         x, y = some.T
-        values[x, y] = values[y, x] = mlp.logits(theta, xi, activation, some)
+        values[x, y] = values[y, x] = nets.logits(theta, xi, activation, some)
     return values
 
 

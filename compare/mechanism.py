@@ -72,7 +72,7 @@ def activation_swap(
     ----------
     theta, xi : array (neuron, p)
     activations : sequence of str
-        Names of `grokode.nets.activations.ACTIVATIONS`.
+        Names of `grokode.nets.networks.activations.ACTIVATIONS`.
     answers : integers (x, y), optional
         Right outputs, those of addition if not given.
 

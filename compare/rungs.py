@@ -12,8 +12,8 @@ import numpy as np
 import xarray as xr
 
 from grokode.compare.observe import one_network, training_rule
-from grokode.nets.config import TrainingConfig
 from grokode.nets.runs import Run
+from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
 from grokode.theory.exact import blowup_time
 from grokode.theory.predictors import PREDICTORS, Predictor, get_predictor

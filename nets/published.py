@@ -21,11 +21,12 @@ import torch
 from numpy.typing import NDArray
 
 from grokode.nets import tasks
-from grokode.nets.activations import check_activation
-from grokode.nets.config import TrainingConfig
-from grokode.nets.mlp import Examples, Gradient, evaluate
-from grokode.nets.presets import PRESETS
+from grokode.nets.networks.activations import check_activation
 from grokode.nets.runs import Run
+from grokode.nets.tasks.examples import Examples
+from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.ensemble import Ensemble
+from grokode.nets.training.presets import PRESETS
 from grokode.nets.writer import RunWriter
 from grokode.theory.fourier import check_modulus
 
@@ -144,9 +145,12 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
     with RunWriter(partial) as writer:
         seeds = [config.seed]
         attrs = {"source": source.name, "seconds": 0.0, "intervention": ""}
-        writer.create(config, seeds, train[None], test[None], attrs)
+        data: Any = config.data
+        split = {"train": data.index(train)[None], "test": data.index(test)[None]}
+        writer.create(config, seeds, config.network.layout(config.data), split, attrs)
         for step, layers in checkpoints.items():
-            writer.checkpoint(step, seeds, np.stack(layers)[None])
+            theta, xi = layers
+            writer.checkpoint(step, seeds, {"theta": theta[None], "xi": xi[None]})
         writer.log(seeds, [(step, row[None]) for step, row in metrics])
         writer.publish(seeds, {}, 0.0)
     partial.rename(out)
@@ -245,10 +249,10 @@ def _task(file: Path, p: int) -> str:
     if not isinstance(stored, tuple):
         return "addition"
     (x, y), answers = np.asarray(stored[0]).T, np.asarray(stored[1])
-    for task in tasks.TASKS:
+    for task in tasks.OPERATIONS:
         if np.array_equal(tasks.table(task, p)[x, y], answers):
             return task
-    raise ValueError(f"{file}: the answers are those of none of {', '.join(tasks.TASKS)}")
+    raise ValueError(f"{file}: the answers are those of none of {', '.join(tasks.OPERATIONS)}")
 
 
 def _activation(source: Path) -> str:
@@ -309,13 +313,12 @@ def _last_metrics(
     test: NDArray[Any],
 ) -> NDArray[Any]:
     """The same for the last step, whose numbers are not stored, from its weights."""
-    layers = torch.tensor(np.stack([theta.T, xi.T])[:, None], dtype=torch.float64)
-    table = [tasks.table(config.task, config.p)]
-    sets = [Examples.of([pairs], table, symmetric=config.symmetric) for pairs in (train, test)]
-    losses, accuracies = zip(
-        *(evaluate(layers, examples, config.activation) for examples in sets), strict=True
-    )
-    gradient = Gradient(sets[0], config.activation, layers)
-    gradient()
-    norms = (gradient.value.norm()[None], layers.norm()[None])
-    return torch.cat([*losses, *accuracies, *norms]).numpy()
+    data: Any = config.data
+    sets = [
+        Examples.of(data, [0], [data.index(pairs)], symmetric=config.symmetric)
+        for pairs in (train, test)
+    ]
+    parameters = {"theta": theta[None], "xi": xi[None]}
+    ensemble = Ensemble(config.replace(dtype="float64"), [0], parameters, sets[0], "cpu")
+    ensemble.loss(0)
+    return ensemble.measure(*sets).numpy()[0]

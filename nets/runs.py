@@ -29,8 +29,8 @@ from zarr.codecs import Crc32cCodec
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore
 
-from grokode.nets.config import TrainingConfig
 from grokode.nets.manifest import read_manifest, replace_file
+from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
 
 __all__ = ["METRICS", "CheckedStore", "Run", "open_run", "read_pairs"]

@@ -13,9 +13,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 from zarr.codecs import Crc32cCodec
 
-from grokode.nets.config import TrainingConfig
 from grokode.nets.manifest import FORMAT, read_manifest, replace_file, versions, write_manifest
 from grokode.nets.runs import METRICS, CheckedStore, read_pairs
+from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["RunWriter"]
 
@@ -52,11 +52,12 @@ class RunWriter:
         self,
         config: TrainingConfig,
         seeds: Sequence[int],
-        train_pairs: NDArray[Any],
-        test_pairs: NDArray[Any],
+        parameters: Mapping[str, Any],
+        data: Mapping[str, NDArray[Any]],
         attrs: Mapping[str, Any],
     ) -> None:
-        """Start an empty run; pairs are (seed, n, 2)."""
+        """Start an empty run; training and test examples are (seed, n) indices of pairs."""
+        train_pairs, test_pairs = (config.data.inputs[data[name]] for name in ("train", "test"))
         group = zarr.open_group(self.path / "arrays.zarr", mode="w")
         # Zarr has no chunk of size zero; an empty test set is stored flat.
         for name, pairs in (("train_pairs", train_pairs), ("test_pairs", test_pairs)):
@@ -119,9 +120,13 @@ class RunWriter:
             if step == self.manifest["steps"][-1] and not still:
                 del self.manifest["ended"][str(seed)]
 
-    def checkpoint(self, step: int, seeds: Sequence[int], weights: NDArray[Any]) -> None:
+    def _config(self) -> Any:
+        return TrainingConfig.from_dict(self.manifest["config"])
+
+    def checkpoint(self, step: int, seeds: Sequence[int], weights: Mapping[str, Any]) -> None:
         """Add weights (seed, layer, neuron, p) of some seeds; unseen until published."""
-        self._extend("weights", seeds, [weights])
+        layers = self._config().network.weights(weights)
+        self._extend("weights", seeds, [np.stack(list(layers.values()), axis=1)])
         self.manifest["steps"].append(int(step))
 
     def log(
@@ -141,7 +146,8 @@ class RunWriter:
             One for each logged step.
         """
         self._extend("metrics", seeds, [values for _, values in rows])
-        self._extend("correct", seeds, grids)
+        p = self.manifest["config"]["p"]
+        self._extend("correct", seeds, [grid.reshape(len(grid), p, p) for grid in grids])
         self.manifest["logged"] += [int(step) for step, _ in rows]
 
     def end(self, seed: int, step: int, why: str) -> None:
@@ -174,17 +180,20 @@ class RunWriter:
         """Make visible that seeds ended, with the state of the last checkpoint."""
         write_manifest(self.path, self.manifest)
 
-    def last(self) -> tuple[tuple[int, ...], NDArray[Any], int]:
+    def last(self) -> tuple[tuple[int, ...], dict[str, NDArray[Any]], int]:
         """Seeds of the last checkpoint, their weights (seed, layer, neuron, p), and its step."""
         seeds = tuple(self.manifest["state"]["seeds"])
         rows = [self.manifest["seeds"].index(seed) for seed in seeds]
         weights = np.asarray(self._array("weights")[-1])
-        return seeds, weights[rows], self.manifest["steps"][-1]
+        names = ("theta", "theta_y", "xi") if weights.shape[1] == 3 else ("theta", "xi")
+        layers = dict(zip(names, weights[rows].transpose(1, 0, 2, 3), strict=True))
+        return seeds, layers, self.manifest["steps"][-1]
 
-    def pairs(self, name: str, seeds: Sequence[int]) -> list[NDArray[np.int64]]:
-        """Training or test pairs (n, 2) of some seeds."""
-        every = read_pairs(self.path, name, len(self.manifest["seeds"]))
-        return [every[self.manifest["seeds"].index(seed)] for seed in seeds]
+    def data(self, name: str, seeds: Sequence[int]) -> list[NDArray[np.int64]]:
+        """Training or test examples (n,) of some seeds."""
+        every = read_pairs(self.path, f"{name}_pairs", len(self.manifest["seeds"]))
+        data = self._config().data
+        return [data.index(every[self.manifest["seeds"].index(seed)]) for seed in seeds]
 
     def state(self) -> dict[str, Any]:
         """The state saved with the last checkpoint.

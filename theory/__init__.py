@@ -1,32 +1,6 @@
 """What the equations say: coordinates, flows, closed forms, solvers, predictors; no torch."""
 
-from grokode.theory import flow, fourier, systems
-from grokode.theory.exact import blowup_time, evolve, turning_point
-from grokode.theory.fourier import misalignment, spectrum, weights
-from grokode.theory.lottery import contour, dominance_scaling, dominance_times
-from grokode.theory.mechanism import proposition_1
-from grokode.theory.predictors import PREDICTORS, get_predictor
-from grokode.theory.rule import TrainingRule
-from grokode.theory.solvers import simulate
-from grokode.theory.streaming import stream_winners
+import lazy_loader
 
-__all__ = [
-    "PREDICTORS",
-    "TrainingRule",
-    "blowup_time",
-    "contour",
-    "dominance_scaling",
-    "dominance_times",
-    "evolve",
-    "flow",
-    "fourier",
-    "get_predictor",
-    "misalignment",
-    "proposition_1",
-    "simulate",
-    "spectrum",
-    "stream_winners",
-    "systems",
-    "turning_point",
-    "weights",
-]
+# Names and their homes are in __init__.pyi; each is loaded when it is first asked for.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

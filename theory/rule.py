@@ -7,16 +7,18 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.theory._checks import any_array, check_increasing, check_integer, check_number
-from grokode.theory.fourier import check_modulus, check_spectrum
+from grokode.theory._checks import any_array, check_increasing, check_integer
+from grokode.theory.fourier import check_spectrum
+from grokode.theory.modulus import check_modulus
+from grokode.theory.optimizer import OptimizerRule
 
 __all__ = ["OPTIMIZERS", "TrainingRule"]
 
 OPTIMIZERS = ("sgd", "adamw")
 
 
-@dataclass(frozen=True, eq=False)
-class TrainingRule:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingRule(OptimizerRule):
     """Optimiser, activation and data of a full-batch training on the mean cross-entropy.
 
     Parameters
@@ -24,23 +26,14 @@ class TrainingRule:
     p : int
         Odd modulus.
     activation : str
-    optimizer : {"sgd", "adamw"}
-    learning_rate : float
-    warmup : int
-        Updates over which the rate rises from 0: the update after s others has min(s / warmup, 1)
-        of it.
     first_step : int
         Updates done before the initial state.
-    momentum : float
-        SGD only; at least 0 and below 1.
-    betas, eps : AdamW only
-        Each beta at least 0 and below 1; eps not negative.
-    weight_decay : float
-        Not negative.
     train_pairs : integers (n, 2), optional
         The training pairs (x, y), each in 0..p-1. All pairs if not given.
     steps : int, optional
         Length of the training, for predictors that follow it to its end.
+    **optimizer
+        As `grokode.theory.optimizer.OptimizerRule`.
 
     Raises
     ------
@@ -58,31 +51,18 @@ class TrainingRule:
 
     p: int
     activation: str = "quadratic"
-    optimizer: str = "sgd"
-    learning_rate: float = 0.1
-    warmup: int = 0
     first_step: int = 0
-    momentum: float = 0.0
-    betas: tuple[float, float] = (0.9, 0.98)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
     train_pairs: NDArray[np.int64] | None = None
     steps: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_modulus(self.p)
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(
                 f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {self.optimizer!r}"
             )
-        check_number("learning_rate", self.learning_rate, above=0)
-        check_integer("warmup", self.warmup, least=0)
         check_integer("first_step", self.first_step, least=0)
-        check_number("momentum", self.momentum, least=0, below=1)
-        for beta in self.betas:
-            check_number("betas", beta, least=0, below=1)
-        check_number("eps", self.eps, least=0)
-        check_number("weight_decay", self.weight_decay, least=0)
         if self.steps is not None:
             check_integer("steps", self.steps, least=0)
         if self.train_pairs is not None:

@@ -266,9 +266,7 @@ def test_blocks_of_pairs_are_the_same_logits(monkeypatch):
     monkeypatch.setattr("grokode.compare.kernels._BLOCK", 50)
     # Another order of summation inside the matrix product: rounding.
     np.testing.assert_allclose(all_logits(theta, xi, "gelu"), whole, atol=1e-13)
-    np.testing.assert_allclose(
-        whole, nets.mlp.logits(theta, xi, "gelu").reshape(9, 9, 9), atol=1e-13
-    )
+    np.testing.assert_allclose(whole, nets.logits(theta, xi, "gelu").reshape(9, 9, 9), atol=1e-13)
 
 
 @pytest.mark.parametrize(

@@ -118,7 +118,7 @@ def design(p, kernel):
 def test_kernel_fits_are_least_squares(p, kernel):
     theta, xi = random_network(p, seed=p)
     fit = compare.logits(theta, xi, "gelu")
-    network = centred(nets.mlp.logits(theta, xi, "gelu")).ravel()
+    network = centred(nets.logits(theta, xi, "gelu")).ravel()
     np.testing.assert_allclose(fit.network.values.ravel(), network, atol=1e-12)
     columns = design(p, kernel)
     for name, matrix in (
@@ -145,8 +145,8 @@ def test_single_frequency_keeps_the_winners_wave(activation):
         for layer, weights in enumerate((theta, xi)):
             for wave in (np.cos(w * x), np.sin(w * x)):
                 alone[layer, neuron] += 2 / p * (wave @ weights[neuron]) * wave
-    cut = centred(nets.mlp.logits(*alone, activation)).ravel()
-    network = centred(nets.mlp.logits(theta, xi, activation)).ravel()
+    cut = centred(nets.logits(*alone, activation)).ravel()
+    network = centred(nets.logits(theta, xi, activation)).ravel()
     variance = (network**2).sum()
     scale = network @ cut / (cut @ cut)
     fit = compare.logits(theta, xi, activation)

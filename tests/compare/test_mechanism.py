@@ -19,7 +19,7 @@ from grokode.compare.mechanism import (
 )
 from grokode.compare.mechanism_tables import measures, mechanism_json, mechanism_table
 from grokode.compare.phases import winning_waves
-from grokode.nets.activations import ACTIVATIONS
+from grokode.nets.networks.activations import ACTIVATIONS
 from grokode.theory import fourier
 from tests.compare.made import ROUNDING, K, P, diversified, gaussian, run_of, single_waves
 

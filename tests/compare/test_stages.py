@@ -24,7 +24,7 @@ from grokode.compare.stage_tables import (
     theory_table,
 )
 from grokode.compare.stages import boundary, heatmaps, milestones, per_stage, stages
-from grokode.nets.activations import ACTIVATIONS
+from grokode.nets.networks.activations import ACTIVATIONS
 from grokode.nets.tasks import all_pairs, complement, split_pairs
 from grokode.theory import fourier
 

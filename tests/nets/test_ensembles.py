@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from grokode import nets
-from grokode.nets.config import TrainingConfig, is_due
+from grokode.nets.training.config import TrainingConfig, is_due
 
 SMALL = TrainingConfig(
     p=7, neurons=6, dtype="float64", steps=60, checkpoint_every=20, log_every=10, scale=0.5
@@ -237,9 +237,13 @@ def test_an_intervention_acts_between_updates(tmp_path):
     assert run.attrs["intervention"] == "hold_theta"
     with pytest.raises(ValueError, match="intervention is hold_theta"):
         nets.train(config, tmp_path / "held", resume=True)
+    # Any network's parameters have their names; one made for theta and xi refuses others.
     apart = dataclasses.replace(config, separate_inputs=True)
-    with pytest.raises(ValueError, match="separate_inputs"):
-        nets.train(apart, tmp_path / "refused", intervention=hold_theta)
+    run = nets.train(apart, tmp_path / "apart", intervention=hold_theta)
+    assert (run.weights.theta == start["theta"][0].numpy()).isel(step=slice(1, None)).all()
+    assert (run.weights.theta_y.isel(step=-1) != run.weights.theta_y.isel(step=0)).any()
+    with pytest.raises(ValueError, match="theta_y"):
+        nets.train(apart, tmp_path / "refused", intervention=nets.align_phases(1))
 
 
 def test_a_time_limit_stops_where_it_can_be_resumed(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from grokode import nets
-from grokode.nets.config import TrainingConfig
-from grokode.nets.ensemble import Weights
+from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.ensemble import Weights
 from grokode.theory import fourier
 
 SMALL = TrainingConfig(
@@ -20,7 +20,7 @@ SMALL = TrainingConfig(
 def weights():
     generator = torch.Generator().manual_seed(0)
     theta, xi = torch.randn(2, 2, 5, 9, generator=generator, dtype=torch.float64)
-    return Weights((4, 8), theta, xi)
+    return Weights((4, 8), theta=theta, xi=xi)
 
 
 def spectrum(weights):
@@ -28,7 +28,7 @@ def spectrum(weights):
 
 
 def test_alignment_turns_output_phases_alone(weights):
-    before = spectrum(Weights(weights.seeds, weights.theta.clone(), weights.xi.clone()))
+    before = spectrum(Weights(weights.seeds, theta=weights.theta.clone(), xi=weights.xi.clone()))
     act = nets.align_phases(10)
     act(9, weights)
     np.testing.assert_array_equal(spectrum(weights).xi_hat, before.xi_hat)
@@ -42,7 +42,9 @@ def test_alignment_turns_output_phases_alone(weights):
 
 
 def test_redrawn_phases_are_new_uniform_and_seeded(weights):
-    copies = [Weights(weights.seeds, weights.theta.clone(), weights.xi.clone()) for _ in range(2)]
+    copies = [
+        Weights(weights.seeds, theta=weights.theta.clone(), xi=weights.xi.clone()) for _ in range(2)
+    ]
     before = spectrum(weights)
     for copy in copies:
         nets.redraw_phases(3)(3, copy)
@@ -52,7 +54,7 @@ def test_redrawn_phases_are_new_uniform_and_seeded(weights):
     turned = np.angle(first.theta_hat / before.theta_hat)
     assert np.std(turned) > 1, "phases uniform on the circle turn by 1.8 rad in the mean square"
     # A seed is turned the same way alone.
-    alone = Weights((8,), weights.theta[1:].clone(), weights.xi[1:].clone())
+    alone = Weights((8,), theta=weights.theta[1:].clone(), xi=weights.xi[1:].clone())
     nets.redraw_phases(3)(3, alone)
     np.testing.assert_array_equal(spectrum(alone).xi_hat[0], first.xi_hat[1])
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from grokode import nets
-from grokode.nets.config import TrainingConfig
+from grokode.nets.training.config import TrainingConfig
 
 SMALL = TrainingConfig(
     p=7, neurons=6, dtype="float64", steps=60, checkpoint_every=20, log_every=10, scale=0.5
@@ -25,11 +25,12 @@ SERVER = """
 import os, sys
 import numpy as np
 from grokode import nets
-from grokode.nets.ensemble import Ensemble
-from grokode.nets.mlp import Examples
-examples = Examples.of([nets.all_pairs(3)], [np.zeros((3, 3), dtype=int)], symmetric=True)
+from grokode.nets.training.ensemble import Ensemble
+from grokode.nets.tasks.examples import Examples
 config = nets.TrainingConfig(p=3, neurons=1, dtype="float64")
-warm = Ensemble(config, [0], np.zeros((1, 2, 1, 3)), examples, "cpu")
+examples = Examples.of(config.data, [0], [np.arange(9)], symmetric=True)
+start = {{"theta": np.zeros((1, 1, 3)), "xi": np.zeros((1, 1, 3))}}
+warm = Ensemble(config, [0], start, examples, "cpu")
 warm.loss(0)
 warm.update(0)
 config = nets.TrainingConfig(**{fields!r})

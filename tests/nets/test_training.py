@@ -8,7 +8,7 @@ import torch
 
 from grokode import nets
 from grokode.nets import tasks
-from grokode.nets.config import TrainingConfig
+from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
 
 SMALL = TrainingConfig(
@@ -178,11 +178,11 @@ def test_refusals_leave_nothing_behind(tmp_path):
         ({"activation": "tanh"}, "activation must be one of"),
         ({"optimizer": "lion"}, "optimizer must be one of"),
         ({"learning_rate": float("nan")}, "learning_rate must be positive"),
-        ({"momentum": -0.1}, "momentum must be at least 0"),
+        ({"momentum": -0.1}, "momentum must be non-negative"),
         ({"train_fraction": 0.0}, "train_fraction must be in"),
         ({"dtype": "float16"}, "dtype must be one of"),
-        ({"betas": (0.9, 1.0)}, "betas must be two numbers in"),
-        ({"warmup": -1}, "warmup must be at least 0"),
+        ({"betas": (0.9, 1.0)}, "betas must be non-negative and below 1"),
+        ({"warmup": -1}, "warmup must be an integer of at least 0"),
         ({"seed": -1}, "seed must be at least 0"),
         ({"seed": 2**32}, "seed must be at most 4294967295"),
         ({"neurons": "8"}, "neurons must be int, got '8'"),

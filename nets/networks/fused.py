@@ -1,8 +1,8 @@
 """The gradient of quadratic and ReLU networks on a CPU, with nothing per pair written twice.
 
-What `grokode.nets.mlp.Gradient` does in passes over (pair, neuron) arrays is bound by memory there.
-Here two compiled loops around the matrix products need a single such array, for as many pairs at a
-time as fit the cache.
+What `Gradient` in `grokode.nets.networks.two_layer_model` does in passes over (pair, neuron) arrays
+is bound by memory there. Here two compiled loops around the matrix products need a single such
+array, for as many pairs at a time as fit the cache.
 """
 
 from typing import Any
@@ -13,7 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grokode.nets.mlp import Examples, Loss
+from grokode.nets.networks.two_layer_model import Layers
+from grokode.nets.tasks.base import Criterion
+from grokode.nets.tasks.examples import Examples
 
 __all__ = ["FUSED", "FusedGradient"]
 
@@ -24,11 +26,11 @@ _BLOCK_BYTES = 1 << 20
 
 
 class FusedGradient:
-    """As `grokode.nets.mlp.Gradient`, for the activations in `FUSED`, on the CPU, without dropout.
+    """As `Gradient` there, for the activations in `FUSED`, on the CPU, without dropout.
 
     Parameters
     ----------
-    examples, activation, weights, loss_dtype, summed
+    examples, activation, criterion, weights, to_weights
         As there.
     """
 
@@ -36,46 +38,47 @@ class FusedGradient:
         self,
         examples: Examples,
         activation: str,
-        weights: Tensor,
-        *,
-        loss_dtype: torch.dtype = torch.float64,
-        summed: bool = False,
+        criterion: Criterion,
+        weights: Layers,
+        to_weights: Layers,
     ) -> None:
-        self.value = torch.empty_like(weights)
         # Views of each seed's layers; they stay, as the weights are changed in place.
         self._seeds = [
             (
                 slice(seed, seed + 1),
-                weights[:-1, seed].numpy(),
-                weights[-1, seed],
-                self.value[:-1, seed].numpy(),
-                self.value[-1, seed],
+                [theta[seed].numpy() for theta in weights.inputs],
+                weights.xi[seed],
+                [to_theta[seed].numpy() for to_theta in to_weights.inputs],
+                to_weights.xi[seed],
             )
-            for seed in range(weights.shape[1])
+            for seed in range(len(weights.xi))
         ]
+        self._to_weights = to_weights
         self._hidden_rows, self._pull_rows = _KERNELS[activation]
-        self._loss = Loss(examples, loss_dtype, summed)
-        *_, neurons = weights.shape
-        rows = max(1, _BLOCK_BYTES // (neurons * weights.itemsize))
+        self._criterion = criterion
+        *_, neurons = weights.xi.shape
+        pairs = examples.inputs
+        rows = max(1, _BLOCK_BYTES // (neurons * weights.xi.itemsize))
         self._blocks = [
-            (slice(first, first + rows), np.ascontiguousarray(examples.pairs[first : first + rows]))
-            for first in range(0, len(examples.pairs), rows)
+            (slice(first, first + rows), np.ascontiguousarray(pairs[first : first + rows]))
+            for first in range(0, len(pairs), rows)
         ]
-        self._hidden = weights.new_empty(min(rows, len(examples.pairs)), neurons)
+        self._hidden = weights.xi.new_empty(min(rows, len(pairs)), neurons)
 
-    def __call__(self) -> Tensor:
-        """Mean loss (seed,) at the weights; fills ``value``."""
-        self.value.zero_()
+    def __call__(self, step: int) -> Tensor:
+        """Mean loss (seed,) at the weights; fills the gradient."""
+        for layer in (*self._to_weights.inputs, self._to_weights.xi):
+            layer.zero_()
         return torch.cat([self._of_seed(*layers) for layers in self._seeds])
 
     def _of_seed(
-        self, seed: slice, inputs: Array, xi: Tensor, to_inputs: Array, to_xi: Tensor
+        self, seed: slice, inputs: list[Array], xi: Tensor, to_inputs: list[Array], to_xi: Tensor
     ) -> Tensor:
         loss = torch.zeros(1)
         for block, pairs in self._blocks:
             hidden = self._hidden[: len(pairs)]
             self._hidden_rows(inputs[0], inputs[-1], pairs, hidden.numpy())
-            residual, part_of_loss = self._loss(torch.mm(hidden, xi.T)[None], (seed, block))
+            residual, part_of_loss = self._criterion(torch.mm(hidden, xi.T)[None], (seed, block))
             to_xi.addmm_(residual[0].T, hidden)
             torch.mm(residual[0], xi, out=hidden)
             self._pull_rows(

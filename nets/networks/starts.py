@@ -4,16 +4,20 @@ Source: arXiv:2602.16849, section 4 and the experiments' configurations.
 """
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xarray as xr
+from numpy.typing import NDArray
 
-from grokode.theory import fourier
+from grokode.theory.modulus import check_modulus
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 __all__ = ["INITIALISATIONS", "equal_magnitude", "gaussian", "single_frequency"]
 
 
-def gaussian(p: int, neurons: int, scale: float, seed: int) -> xr.Dataset:
+def gaussian(p: int, neurons: int, scale: float, seed: int) -> "xr.Dataset":
     """Independent Gaussian weights, scale * N(0, 1) / sqrt(p) on both layers, as published.
 
     Parameters
@@ -36,16 +40,19 @@ def gaussian(p: int, neurons: int, scale: float, seed: int) -> xr.Dataset:
     """
     _check(p, neurons, scale)
     theta, xi = np.random.default_rng(seed).normal(size=(2, neurons, p)) * scale / np.sqrt(p)
+    from grokode.theory import fourier
+
     return fourier.spectrum(theta, xi)
 
 
-def equal_magnitude(p: int, neurons: int, magnitude: float, seed: int) -> xr.Dataset:
+def equal_magnitude(p: int, neurons: int, magnitude: float, seed: int) -> "xr.Dataset":
     """Every ticket at alpha = beta = magnitude with random phases: the corollary's assumption.
 
     Parameters and returns as `gaussian`; means are zero.
 
     Examples
     --------
+    >>> from grokode.theory import fourier
     >>> s = equal_magnitude(5, 3, 0.02, seed=0)
     >>> bool(np.allclose(fourier.alpha(s), 0.02) and np.allclose(fourier.beta(s), 0.02))
     True
@@ -55,13 +62,14 @@ def equal_magnitude(p: int, neurons: int, magnitude: float, seed: int) -> xr.Dat
     return _from_waves(magnitude * theta_hat, magnitude * xi_hat)
 
 
-def single_frequency(p: int, neurons: int, magnitude: float, seed: int) -> xr.Dataset:
+def single_frequency(p: int, neurons: int, magnitude: float, seed: int) -> "xr.Dataset":
     """One random frequency a neuron at alpha = beta = magnitude with random phases.
 
     Parameters and returns as `gaussian`; means are zero.
 
     Examples
     --------
+    >>> from grokode.theory import fourier
     >>> s = single_frequency(23, 4, 0.02, seed=0)
     >>> (fourier.alpha(s) > 0.01).sum("frequency").values.tolist()
     [1, 1, 1, 1]
@@ -74,24 +82,26 @@ def single_frequency(p: int, neurons: int, magnitude: float, seed: int) -> xr.Da
     return _from_waves(theta_hat, xi_hat)
 
 
-INITIALISATIONS: dict[str, Callable[[int, int, float, int], xr.Dataset]] = {
+INITIALISATIONS: "dict[str, Callable[[int, int, float, int], xr.Dataset]]" = {
     "gaussian": gaussian,
     "equal_magnitude": equal_magnitude,
     "single_frequency": single_frequency,
 }
 
 
-def _phasors(rng: np.random.Generator, shape: tuple[int, ...]) -> fourier.Array:
+def _phasors(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[Any]:
     return np.exp(2j * np.pi * rng.random(shape))
 
 
-def _from_waves(theta_hat: fourier.Array, xi_hat: fourier.Array) -> xr.Dataset:
+def _from_waves(theta_hat: NDArray[Any], xi_hat: NDArray[Any]) -> "xr.Dataset":
+    from grokode.theory import fourier
+
     zero = np.zeros(len(theta_hat))
     return fourier.spectrum(fourier.from_waves(zero, theta_hat), fourier.from_waves(zero, xi_hat))
 
 
 def _check(p: int, neurons: int, size: float) -> None:
-    fourier.check_modulus(p)
+    check_modulus(p)
     if neurons < 1:
         raise ValueError(f"neurons must be at least 1, got {neurons}")
     if not 0 < size < np.inf:

@@ -7,9 +7,8 @@ puts to a network: do the phases, and their alignment, cause what they go along 
 import torch
 from torch import Tensor
 
-from grokode.nets.config import TrainingConfig
-from grokode.nets.ensemble import Intervention, Weights
-from grokode.nets.start import initial_weights
+from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.ensemble import Intervention, Weights
 
 __all__ = ["align_phases", "freeze_phases", "redraw_phases"]
 
@@ -32,17 +31,20 @@ def freeze_phases(config: TrainingConfig) -> Intervention:
     >>> run.attrs["intervention"]
     'frozen_phases'
     """
-    starts: dict[int, tuple[Tensor, Tensor]] = {}
+    starts: dict[int, tuple[Tensor, ...]] = {}
 
     def frozen_phases(step: int, weights: Weights) -> None:
         for seed in set(weights.seeds) - set(starts):
-            first = torch.tensor(initial_weights(config, seed)).to(weights.theta)
-            starts[seed] = (_phasors(first[0]), _phasors(first[-1]))
+            first = config.network.draw(config.data, seed)
+            starts[seed] = tuple(
+                _phasors(torch.tensor(first[name].astype(config.dtype)).to(weights.theta))
+                for name in ("theta", "xi")
+            )
         for layer, values in enumerate((weights.theta, weights.xi)):
             phasors = torch.stack([starts[seed][layer] for seed in weights.seeds])
             _turn(values, phasors)
 
-    return frozen_phases
+    return _on_phases(frozen_phases)
 
 
 def redraw_phases(at_step: int) -> Intervention:
@@ -64,7 +66,7 @@ def redraw_phases(at_step: int) -> Intervention:
                 angles = 2 * torch.pi * torch.rand(shape, generator=generator, dtype=values.dtype)
                 _turn(values, torch.polar(torch.ones_like(angles), angles).to(values.device))
 
-    return redrawn_phases
+    return _on_phases(redrawn_phases)
 
 
 def align_phases(from_step: int) -> Intervention:
@@ -80,7 +82,13 @@ def align_phases(from_step: int) -> Intervention:
         if step >= from_step:
             _turn(weights.xi, _phasors(weights.theta) ** 2)
 
-    return aligned_phases
+    return _on_phases(aligned_phases)
+
+
+def _on_phases(intervention: Intervention) -> Intervention:
+    """Say what parameters it acts on, so that a network without them is refused beforehand."""
+    intervention.parameters = ("theta", "xi")  # type: ignore[attr-defined]
+    return intervention
 
 
 def _characters(values: Tensor) -> Tensor:

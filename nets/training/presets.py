@@ -7,8 +7,8 @@ ten updates is that of the authors' code; the text does not mention it, the stor
 import math
 from typing import Any
 
-from grokode.nets.config import TrainingConfig
-from grokode.theory.fourier import check_modulus
+from grokode.nets.training.config import TrainingConfig
+from grokode.theory.modulus import check_modulus
 
 __all__ = ["PRESETS", "preset"]
 
@@ -83,7 +83,7 @@ def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
     p : int
         Odd modulus; 23 as published. The width is 512 up to p = 23 and grows as p^2 above.
     **changes
-        Fields of `TrainingConfig`.
+        Settings of `TrainingConfig`.
 
     Returns
     -------

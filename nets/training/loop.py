@@ -1,9 +1,8 @@
-"""Full-batch training of two-layer networks into a run that survives being killed."""
+"""Training of networks into a run that survives being killed."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,12 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.nets import tasks
-from grokode.nets.config import TrainingConfig, is_due
-from grokode.nets.ensemble import Ensemble, Intervention
 from grokode.nets.manifest import never_published
-from grokode.nets.mlp import Examples, evaluate, outputs
 from grokode.nets.runs import Run
-from grokode.nets.start import initial_weights
+from grokode.nets.tasks.examples import Examples
+from grokode.nets.training import requests
+from grokode.nets.training.config import TrainingConfig, is_due
+from grokode.nets.training.ensemble import Ensemble, Intervention
 from grokode.nets.writer import RunWriter
 
 __all__ = ["DivergedError", "train"]
@@ -26,7 +24,7 @@ __all__ = ["DivergedError", "train"]
 OnStep = Callable[[int, float, float], None]
 
 _SMALL = 10**6
-"""Pairs times neurons below which one thread is as fast as several."""
+"""Numbers in the largest array of a step below which one thread is as fast as several."""
 
 
 class DivergedError(RuntimeError):
@@ -59,7 +57,8 @@ def train(
         Train a network for each, side by side, each as if trained alone; the configured seed if not
         given. A seed that reaches ``stop_loss`` ends there, with an extra checkpoint.
     initial : Dataset, optional
-        Spectrum (neuron, frequency) to start from, in place of the configured initialisation.
+        State to start from in place of the configured initialisation: for two-layer networks a
+        spectrum (neuron, frequency).
     train_pairs : integers (n, 2), optional
         Pairs to train on, in place of the configured fraction; the others are the test set.
     intervention : function (step, weights), optional
@@ -95,44 +94,36 @@ def train(
     [0, 10, 20]
     """
     path = Path(out)
-    if time_limit is not None and not (
-        isinstance(time_limit, int | float | np.number) and time_limit >= 0
-    ):
-        raise ValueError(f"time_limit must be a number of seconds >= 0, got {time_limit!r}")
-    if initial is not None:
-        config = replace(config, initial="given")
-    if train_pairs is not None:
-        _, held_out = tasks.complement(train_pairs, config.p)
-        config = replace(config, train_fraction=(config.p**2 - len(held_out)) / config.p**2)
-    seeds = _check_seeds(config, seeds, intervention)
+    requests.check_time_limit(time_limit)
+    config = requests.with_given(config, initial, train_pairs)
+    seeds = requests.check_seeds(config, seeds, intervention)
     resuming = resume and (path / "run.json").exists()
     if path.exists() and not resuming and not (resume and never_published(path)):
         raise FileExistsError(
             f"{path} exists and is not overwritten; choose another directory, or resume a run"
         )
     attrs = {
-        "device": device_of(config),
+        "device": requests.device_of(config),
         "seconds": 0.0,
-        "intervention": _name(intervention),
+        "intervention": requests.name_of(intervention),
     }
     if resuming:
         run = Run(path)
-        _check_same(config, seeds, attrs, run)
+        requests.check_same(config, seeds, intervention, run)
         run.check_files()
-        _check_given(run, initial, train_pairs)
+        requests.check_given(run, initial, train_pairs)
     else:
         # Everything that can be refused is refused before a directory is made.
-        weights = np.stack([initial_weights(config, seed, initial) for seed in seeds])
-        splits = [_split(config, seed, train_pairs) for seed in seeds]
+        parameters = requests.start(config, seeds, initial)
+        data = requests.split(config, seeds, train_pairs)
     try:
         with RunWriter(path) as writer:
             if resuming:
                 writer.reopen(config)
                 training = _Training.resumed(config, writer)
             else:
-                train_set, test_set = (np.stack(pairs) for pairs in zip(*splits, strict=True))
-                writer.create(config, seeds, train_set, test_set, attrs)
-                training = _Training(config, writer, seeds, weights, 0)
+                writer.create(config, seeds, config.network.layout(config.data), data, attrs)
+                training = _Training(config, writer, seeds, parameters, 0)
                 training.start()
             with _threads(config):
                 training.advance(intervention, time_limit, on_step)
@@ -159,20 +150,27 @@ class _Training:
         config: TrainingConfig,
         writer: RunWriter,
         seeds: Sequence[int],
-        weights: NDArray[Any],
+        parameters: Mapping[str, NDArray[Any]],
         step: int,
     ) -> None:
         self._config = config
         self._writer = writer
         self._step = step
         self._began = time.perf_counter() - writer.manifest["attrs"]["seconds"]
-        device = device_of(config)
+        device = requests.device_of(config)
         self._train, self._test = (
-            _examples(config, seeds, writer.pairs(name, seeds), device)
-            for name in ("train_pairs", "test_pairs")
+            Examples.of(
+                config.data,
+                seeds,
+                writer.data(name, seeds),
+                symmetric=config.symmetric,
+                dtype=getattr(torch, config.dtype),
+                device=device,
+            )
+            for name in ("train", "test")
         )
-        self._grid = _examples(config, seeds, [tasks.all_pairs(config.p)] * len(seeds), device)
-        self._ensemble = Ensemble(config, seeds, weights, self._train, device)
+        self._every = _every(config, seeds, device) if config.log_grid else None
+        self._ensemble = Ensemble(config, seeds, parameters, self._train, device)
         self._diverged_at = torch.full((len(seeds),), -1, device=device)
         self._logged = max(writer.manifest["logged"], default=-1)
         self._rows: list[tuple[int, NDArray[Any]]] = []
@@ -181,8 +179,8 @@ class _Training:
     @classmethod
     def resumed(cls, config: TrainingConfig, writer: RunWriter) -> "_Training":
         """From the last checkpoint on."""
-        seeds, weights, step = writer.last()
-        training = cls(config, writer, seeds, weights, step)
+        seeds, parameters, step = writer.last()
+        training = cls(config, writer, seeds, parameters, step)
         training._ensemble.load(writer.state())
         training._drop({*writer.ended("diverged"), *writer.ended("fitted")})
         return training
@@ -234,18 +232,13 @@ class _Training:
     def _log(self, on_step: OnStep | None = None) -> set[int]:
         """Log this step; returns the seeds whose loss is below ``stop_loss``."""
         config, ensemble = self._config, self._ensemble
-        parts = [
-            evaluate(ensemble.inner, examples, config.activation)
-            for examples in (self._train, self._test)
-        ]
-        losses, accuracies = zip(*parts, strict=True)
-        columns = (*losses, *accuracies, *ensemble.norms())
-        row = torch.stack([column.double() for column in columns], dim=1).numpy(force=True)
+        row = ensemble.measure(self._train, self._test).numpy(force=True)
         # A seed that diverged before a kill was published with what was logged until then.
         if self._step > self._logged:
             self._rows.append((self._step, row))
-            if config.log_grid:
-                self._grids.append(self._correct())
+            if self._every is not None:
+                right = ensemble.outputs(self._every).argmax(-1) == self._every.answers
+                self._grids.append(right.numpy(force=True).astype(np.uint8))
         if on_step is not None:
             on_step(self._step, float(row[:, 0].mean()), float(row[:, 2].mean()))
         if config.stop_loss is None:
@@ -287,22 +280,16 @@ class _Training:
         if not seeds:
             return
         rows = [row for row, seed in enumerate(self._ensemble.seeds) if seed not in seeds]
-        self._train, self._test, self._grid = (
-            examples.select(rows) for examples in (self._train, self._test, self._grid)
-        )
+        self._train, self._test = (part.select(rows) for part in (self._train, self._test))
+        self._every = self._every and self._every.select(rows)
         self._diverged_at = self._diverged_at[rows]
         self._ensemble.keep(rows, self._train)
 
-    def _correct(self) -> NDArray[Any]:
-        values = outputs(self._ensemble.inner, self._grid, self._config.activation)
-        right = (values.argmax(-1) == self._grid.answers).numpy(force=True)
-        p = self._config.p
-        x, y = self._grid.pairs.T
-        grids = np.zeros((len(right), p, p), dtype=np.uint8)
-        if self._config.symmetric:
-            grids[:, y, x] = right
-        grids[:, x, y] = right
-        return grids
+
+def _every(config: TrainingConfig, seeds: Sequence[int], device: str) -> Examples:
+    """All inputs there are, in their order, for the grid of answers."""
+    rows = np.arange(len(config.data.inputs))
+    return Examples.of(config.data, seeds, [rows] * len(seeds), device=device)
 
 
 @contextmanager
@@ -313,99 +300,9 @@ def _threads(config: TrainingConfig) -> Iterator[None]:
     when another program has the second core, because they wait for each other at every product.
     """
     threads = torch.get_num_threads()
-    if config.p**2 * config.neurons < _SMALL:
+    if config.network.work(config.data) < _SMALL:
         torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def device_of(config: TrainingConfig) -> str:
-    """The device a configuration is trained on, here."""
-    if config.device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device 'cuda' is not available here; use 'auto' or 'cpu'")
-    if config.device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return config.device
-
-
-def _examples(
-    config: TrainingConfig, seeds: Sequence[int], pairs: Sequence[NDArray[Any]], device: str
-) -> Examples:
-    return Examples.of(
-        pairs,
-        [tasks.table(config.task, config.p, seed) for seed in seeds],
-        symmetric=config.symmetric,
-        dtype=getattr(torch, config.dtype),
-        device=device,
-    )
-
-
-def _check_seeds(
-    config: TrainingConfig, seeds: Sequence[int] | None, intervention: Intervention | None
-) -> tuple[int, ...]:
-    if seeds is not None and not isinstance(seeds, Iterable):
-        raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
-    chosen = tuple(
-        replace(config, seed=seed).seed for seed in ([config.seed] if seeds is None else seeds)
-    )
-    if not chosen or len(set(chosen)) != len(chosen):
-        raise ValueError(f"seeds must be different integers >= 0, got {list(chosen)}")
-    if intervention is not None and not callable(intervention):
-        raise ValueError(f"intervention must be a function (step, weights), got {intervention!r}")
-    if intervention is not None and (config.separate_inputs or config.embedding is not None):
-        raise ValueError(
-            "intervention acts on theta and xi, which a network with separate_inputs or an "
-            "embedding does not have as parameters; leave one of them out"
-        )
-    return chosen
-
-
-def _name(intervention: Intervention | None) -> str:
-    return "" if intervention is None else getattr(intervention, "__name__", repr(intervention))
-
-
-def _split(
-    config: TrainingConfig, seed: int, train_pairs: ArrayLike | None
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    if train_pairs is None:
-        return tasks.split_pairs(config.p, config.train_fraction, seed)
-    return tasks.complement(train_pairs, config.p)
-
-
-def _check_same(
-    config: TrainingConfig, seeds: Sequence[int], attrs: dict[str, Any], run: Run
-) -> None:
-    """Refuse to resume a run under another configuration; it may only be made longer."""
-    if run.stored_config.initial == "published":
-        raise ValueError(
-            f"{run.path} was imported, without the optimiser's state, so it cannot be resumed; "
-            "train from its weights by passing initial"
-        )
-    may_differ = {"steps", "stop_loss", "device"}
-    mine, stored = config.to_dict(), run.stored_config.to_dict()
-    mine |= {"seeds": list(seeds), "intervention": attrs["intervention"]}
-    stored |= {"seeds": list(run.seeds), "intervention": run.attrs["intervention"]}
-    for name in mine.keys() - may_differ:
-        if mine[name] != stored[name]:
-            raise ValueError(
-                f"{name} is {stored[name]} in {run.path}, got {mine[name]}; resume with the run's "
-                "own configuration"
-            )
-
-
-def _check_given(run: Run, initial: xr.Dataset | None, train_pairs: ArrayLike | None) -> None:
-    """Refuse to resume a run from another start or on other pairs than it was given."""
-    config = run.stored_config
-    first = run.seeds[0]
-    alone = run.select(first)
-    if train_pairs is not None and not np.array_equal(
-        tasks.check_pairs(train_pairs, config.p), alone.train_pairs
-    ):
-        raise ValueError(f"train_pairs are not those of {run.path}; leave them out to resume it")
-    if initial is not None:
-        theta, *_, xi = initial_weights(config, first, initial)
-        start = alone.weights.isel(step=0)
-        if not (np.array_equal(start.theta, theta) and np.array_equal(start.xi, xi)):
-            raise ValueError(f"initial is not the start of {run.path}; resume with the same one")

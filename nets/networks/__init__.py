@@ -1,0 +1,9 @@
+"""The networks: parameters by name, starts, outputs and gradients."""
+
+from grokode.nets.networks.base import Layout, Network
+from grokode.nets.networks.two_layer import TwoLayer
+
+__all__ = ["NETWORKS", "Layout", "Network", "TwoLayer"]
+
+NETWORKS: dict[str, type[Network]] = {"two_layer": TwoLayer}
+"""Every architecture by name; a new one is a frozen record and a line here."""

@@ -1,0 +1,206 @@
+"""The two-layer network f(x, y)[j] = sum_m xi_m[j] sigma(theta_m[x] + theta'_m[y]), no biases."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from grokode.nets.networks.activations import check_activation
+from grokode.nets.networks.base import Layout, Objective, Parameters
+from grokode.nets.networks.starts import INITIALISATIONS
+from grokode.nets.records import check_choice, check_least
+from grokode.nets.tasks.modular import Modular
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from torch import Tensor
+
+    from grokode.nets.tasks.base import Task
+    from grokode.nets.tasks.examples import Examples
+
+__all__ = ["TwoLayer"]
+
+_NO_RECIPE = ("given", "published")
+"""What a run is said to start from whose start no recipe drew."""
+
+
+@dataclass(frozen=True)
+class TwoLayer:
+    """A hidden layer over the sum of two inputs' weights.
+
+    Its parameters are theta (neuron, x), theta_y (neuron, y) with separate inputs, and xi
+    (neuron, output). With an embedding, theta is the product of the projection (neuron, feature)
+    and the embedding (residue, feature), and these are the parameters.
+
+    Parameters
+    ----------
+    neurons : int
+        Width of the network.
+    activation : str
+        quadratic, relu, abs, quartic, gelu, softplus, softplus2, exp, identity or cubic.
+    separate_inputs : bool
+        Give y input weights of its own, theta_y, rather than those of x.
+    embedding : int, optional
+        Train theta as a product of input weights and a learned embedding of this dimension, drawn
+        as N(0, 1) / sqrt(embedding); the input weights are drawn as scale * N(0, 1) /
+        sqrt(embedding).
+    dropout : float
+        Probability that a neuron is left out of a pair's logits while training.
+    initial : str
+        gaussian, equal_magnitude or single_frequency.
+    scale : float
+        Size of the initial weights: gaussian draws scale * N(0, 1) / sqrt(p), the others set every
+        magnitude alpha and beta to it.
+
+    Raises
+    ------
+    ValueError
+        For a value out of range, naming it.
+
+    Examples
+    --------
+    >>> TwoLayer(neurons=8).layout(Modular(p=5))["xi"].shape
+    (8, 5)
+    """
+
+    neurons: int
+    activation: str = "quadratic"
+    separate_inputs: bool = False
+    embedding: int | None = None
+    dropout: float = 0.0
+    initial: str = "gaussian"
+    scale: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_activation(self.activation)
+        check_choice("initial", self.initial, (*INITIALISATIONS, *_NO_RECIPE))
+        check_least(self, 1, "neurons", "embedding")
+        if not 0 < self.scale < np.inf:
+            raise ValueError(f"scale must be positive and finite, got {self.scale}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether x and y share their input weights."""
+        return not self.separate_inputs
+
+    def layout(self, task: "Task") -> dict[str, Layout]:
+        """The parameters by name, neurons innermost in memory: all per pair runs along them."""
+        p, neurons = _modulus(task), self.neurons
+        names = ("theta", "theta_y") if self.separate_inputs else ("theta",)
+        if self.embedding is None:
+            dims = {"theta": "x", "theta_y": "y"}
+            inputs = {name: Layout(("neuron", dims[name]), (neurons, p), True) for name in names}
+        else:
+            d = self.embedding
+            inputs = {"embedding": Layout(("residue", "feature"), (p, d))} | {
+                name.replace("theta", "projection"): Layout(
+                    ("neuron", "feature"), (neurons, d), True
+                )
+                for name in names
+            }
+        return inputs | {"xi": Layout(("neuron", "output"), (neurons, task.classes), True)}
+
+    def draw(
+        self, task: "Task", seed: int, initial: "xr.Dataset | None" = None
+    ) -> dict[str, NDArray[Any]]:
+        """A start from the configured recipe, or from a given spectrum.
+
+        Raises
+        ------
+        ValueError
+            If the spectrum does not fit, or there is neither one nor a recipe.
+        """
+        p = _modulus(task)
+        if initial is not None:
+            return self._given(p, initial)
+        if self.initial not in INITIALISATIONS:
+            raise ValueError(
+                f"initial {self.initial!r} names no recipe; pass the spectrum to start from, or "
+                f"choose one of {', '.join(INITIALISATIONS)}"
+            )
+        theta, xi = self._recipe(p, seed)
+        if self.embedding is not None:
+            return self._factors(p, seed) | {"xi": xi}
+        if not self.separate_inputs:
+            return {"theta": theta, "xi": xi}
+        # As large as theta and drawn apart from it.
+        return {"theta": theta, "theta_y": self._recipe(p, seed + 2**32)[0], "xi": xi}
+
+    def _recipe(self, p: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        from grokode.theory import fourier
+
+        drawn = fourier.weights(INITIALISATIONS[self.initial](p, self.neurons, self.scale, seed))
+        return drawn.theta.values, drawn.xi.values
+
+    def _given(self, p: int, initial: "xr.Dataset") -> dict[str, NDArray[Any]]:
+        from grokode.theory import fourier
+
+        if self.embedding is not None:
+            raise ValueError("initial gives theta, which an embedding draws itself; leave one out")
+        weights = fourier.weights(initial)
+        shape = (self.neurons, p)
+        if weights.theta.shape != shape:
+            raise ValueError(
+                f"initial has weights of shape {weights.theta.shape}, the configuration asks for "
+                f"(neurons, p) = {shape}; change one of them"
+            )
+        theta, xi = weights.theta.values, weights.xi.values
+        if not (np.isfinite(theta).all() and np.isfinite(xi).all()):
+            raise ValueError("initial has weights that are NaN or infinite; start from finite ones")
+        inputs = {"theta": theta, "theta_y": theta} if self.separate_inputs else {"theta": theta}
+        return inputs | {"xi": xi}
+
+    def _factors(self, p: int, seed: int) -> dict[str, NDArray[Any]]:
+        d = self.embedding or 0
+        names = ("projection", "projection_y") if self.separate_inputs else ("projection",)
+        rng = np.random.default_rng((seed, 3))
+        embedding = rng.normal(size=(p, d)) / np.sqrt(d)
+        drawn = rng.normal(size=(len(names), d, self.neurons)) * self.scale / np.sqrt(d)
+        return {"embedding": embedding} | {
+            name: projection.T for name, projection in zip(names, drawn, strict=True)
+        }
+
+    def outputs(self, parameters: Parameters, inputs: NDArray[Any]) -> "Tensor":
+        """Logits (seed, example, residue)."""
+        from grokode.nets.networks import two_layer_model
+
+        return two_layer_model.outputs(two_layer_model.layers(parameters), inputs, self.activation)
+
+    def objective(
+        self,
+        task: "Task",
+        examples: "Examples",
+        parameters: Parameters,
+        gradients: Parameters,
+        seeds: Sequence[int],
+    ) -> Objective:
+        """Loss with its gradient written out, fused where it can be."""
+        from grokode.nets.networks.two_layer_model import objective
+
+        criterion = task.criterion(examples)
+        return objective(
+            self.activation, self.dropout, criterion, examples, parameters, gradients, seeds
+        )
+
+    def weights(self, parameters: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Theta, theta_y if there is one, and xi of parameters (..., *shape)."""
+        from grokode.nets.networks.two_layer_model import composed
+
+        return dict(parameters) if self.embedding is None else composed(parameters)
+
+    def work(self, task: "Task") -> int:
+        """Hidden values over all pairs."""
+        return self.neurons * _modulus(task) ** 2
+
+
+def _modulus(task: "Task") -> int:
+    if not isinstance(task, Modular):
+        raise ValueError(
+            f"network two_layer answers pairs of residues, got the task {type(task).__name__}; "
+            "choose the task modular"
+        )
+    return task.p

@@ -1,0 +1,27 @@
+"""The tasks: what is asked of a network, and what the right answers are."""
+
+from grokode.nets.tasks.base import Task
+from grokode.nets.tasks.modular import (
+    OPERATIONS,
+    Modular,
+    all_pairs,
+    check_pairs,
+    complement,
+    split_pairs,
+    table,
+)
+
+__all__ = [
+    "OPERATIONS",
+    "TASKS",
+    "Modular",
+    "Task",
+    "all_pairs",
+    "check_pairs",
+    "complement",
+    "split_pairs",
+    "table",
+]
+
+TASKS: dict[str, type[Task]] = {"modular": Modular}
+"""Every kind of task by name; a new one is a frozen record and a line here."""

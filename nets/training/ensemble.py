@@ -1,0 +1,174 @@
+"""Several networks trained as one: their parameters, gradients and optimiser on one device."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from grokode.nets.networks.base import Layout
+from grokode.nets.tasks.examples import Examples
+from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.optimizers import OPTIMIZERS
+
+__all__ = ["Ensemble", "Intervention", "Weights"]
+
+
+class Weights:
+    """The parameters of an ensemble, to be read or changed in place between two updates.
+
+    Parameters
+    ----------
+    seeds : tuple of int
+    **parameters : Tensor (seed, *shape)
+        Those of the network, each also an attribute; a two-layer network has ``theta`` and ``xi``,
+        (seed, neuron, residue).
+    """
+
+    def __init__(self, seeds: tuple[int, ...], **parameters: Tensor) -> None:
+        self.seeds = seeds
+        self.parameters = parameters
+
+    def __getattr__(self, name: str) -> Tensor:
+        """A parameter by its name."""
+        try:
+            return self.__dict__["parameters"][name]
+        except KeyError:
+            known = ", ".join(self.__dict__.get("parameters", ()))
+            raise AttributeError(f"this network has no parameter {name!r}, only {known}") from None
+
+
+Intervention = Callable[[int, Weights], None]
+
+
+class Ensemble:
+    """Networks of one configuration, one to a seed, trained side by side.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    seeds : sequence of int
+    parameters : dict of array (seed, *shape)
+        Where they start.
+    examples : Examples
+        What they are trained on.
+    device : str
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        seeds: Sequence[int],
+        parameters: Mapping[str, NDArray[Any]],
+        examples: Examples,
+        device: str,
+    ) -> None:
+        self.seeds = tuple(seeds)
+        self._config = config
+        self._layouts = config.network.layout(config.data)
+        size = sum(math.prod(layout.shape) for layout in self._layouts.values())
+        # One buffer for all: the optimiser moves it in one sweep.
+        self._buffer = torch.empty(
+            len(self.seeds), size, dtype=getattr(torch, config.dtype), device=device
+        )
+        for name, view in _views(self._buffer, self._layouts).items():
+            view.copy_(torch.tensor(parameters[name]))
+        self._prepare(examples)
+
+    def _prepare(self, examples: Examples) -> None:
+        config = self._config
+        self._gradient = self._buffer.grad = torch.zeros_like(self._buffer)
+        self._parameters = _views(self._buffer, self._layouts)
+        self._objective = config.network.objective(
+            config.data,
+            examples,
+            self._parameters,
+            _views(self._gradient, self._layouts),
+            self.seeds,
+        )
+        self._optimizer = OPTIMIZERS[config.optimizer](config.rule, [self._buffer])
+
+    def loss(self, step: int) -> Tensor:
+        """Mean loss (seed,) on the training examples, and the gradient there for `update`."""
+        return self._objective(step)
+
+    def update(self, step: int) -> None:
+        """One update, the one after `step` others."""
+        rule = self._config.rule
+        for group in self._optimizer.param_groups:
+            group["lr"] = rule.rate(step)
+            if step == rule.decay_until:
+                group["weight_decay"] = 0.0
+        self._optimizer.step()
+
+    def outputs(self, examples: Examples) -> Tensor:
+        """Outputs (seed, example, class)."""
+        return self._config.network.outputs(self._parameters, examples.inputs)
+
+    def measure(self, *parts: Examples) -> Tensor:
+        """Losses and accuracies over sets of examples, norms of gradient and parameters.
+
+        Returns
+        -------
+        Tensor (seed, quantity)
+            In the order of `grokode.nets.runs.METRICS` for training and test set; NaN for a set
+            that is empty. The gradient is that of the last call of `loss`.
+        """
+        evaluate = self._config.data.evaluate
+        losses, accuracies = zip(
+            *(evaluate(self.outputs(examples), examples) for examples in parts), strict=True
+        )
+        norms = (
+            values.double().square().sum(1).sqrt() for values in (self._gradient, self._buffer)
+        )
+        return torch.stack([value.double() for value in (*losses, *accuracies, *norms)], dim=1)
+
+    def views(self) -> Weights:
+        """The parameters for an intervention."""
+        return Weights(self.seeds, **self._parameters)
+
+    def weights(self) -> dict[str, NDArray[Any]]:
+        """A copy of the parameters, each (seed, *shape)."""
+        return {name: value.numpy(force=True).copy() for name, value in self._parameters.items()}
+
+    def keep(self, indices: Sequence[int], examples: Examples) -> None:
+        """Go on with some of the seeds only, on their own examples."""
+        state = self.state()
+        self.seeds = tuple(self.seeds[i] for i in indices)
+        if not self.seeds:
+            return
+        chosen = torch.tensor(list(indices), device=self._buffer.device)
+        # The update of this step is still to come, so its gradient goes along.
+        gradient = self._gradient[chosen]
+        self._buffer = self._buffer[chosen]
+        self._prepare(examples)
+        self._gradient.copy_(gradient)
+        for memory in state["optimizer"]["state"].values():
+            for name, value in memory.items():
+                if isinstance(value, Tensor) and value.ndim == self._buffer.ndim:
+                    memory[name] = value[chosen]
+        self._optimizer.load_state_dict(state["optimizer"])
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed training needs beyond the parameters."""
+        return {"optimizer": self._optimizer.state_dict()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up a `state`."""
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _views(buffer: Tensor, layouts: Mapping[str, Layout]) -> dict[str, Tensor]:
+    """The parameters in a buffer (seed, n), each (seed, *shape)."""
+    views, first = {}, 0
+    for name, layout in layouts.items():
+        flat = buffer[:, first : first + math.prod(layout.shape)]
+        first += flat.shape[1]
+        if layout.transposed:
+            *rest, rows, columns = layout.shape
+            views[name] = flat.view(-1, *rest, columns, rows).mT
+        else:
+            views[name] = flat.view(-1, *layout.shape)
+    return views
