@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, theory, train
+from grokode.commands import analyse, replay, theory, train
 from grokode.console import one_line_errors
 
 __all__ = ["app", "main"]
@@ -33,6 +33,7 @@ for _command in (
     analyse.grokking,
     analyse.scores,
     analyse.report,
+    replay.replay,
     theory.contour,
     theory.prove,
     theory.bench,

@@ -11,7 +11,7 @@ import numba as nb
 import numpy as np
 from numpy.typing import NDArray
 
-from grokode.theory.optimisers import sigma
+from grokode.theory._updates import sigma
 
 __all__ = ["all_pairs", "block_width", "hidden_values", "project", "pull_back"]
 

@@ -129,9 +129,7 @@ class Lines:
         self._mask = used.reshape(len(used), -1) * (2 / p**3)
         w = 2j * np.pi / p * np.arange(1, (p + 1) // 2)
         self._outputs = _waves(p)
-        self._phases = np.exp(
-            -w[:, None, None] * np.array(multiples)[:, None] * np.arange(p)
-        )
+        self._phases = np.exp(-w[:, None, None] * np.array(multiples)[:, None] * np.arange(p))
         self._edges = np.exp(w[:, None, None] * np.arange(p)[:, None] * offsets)
         self._pairs = pairs[:, 0] * p + pairs[:, 1]
         self._shape = (count, p, p)
@@ -146,9 +144,7 @@ class Lines:
         waves = (W.reshape(-1, p) @ self._outputs).reshape(count, p, 2, K)
         along_j = (waves[:, :, 0] - 1j * waves[:, :, 1]).transpose(2, 1, 0)
         coefficients = (self._phases @ along_j).reshape(K, -1)[:, self._flat] * self._mask
-        grid = self._edges @ (
-            coefficients.reshape(K, n, n) @ self._edges.transpose(0, 2, 1)
-        )
+        grid = self._edges @ (coefficients.reshape(K, n, n) @ self._edges.transpose(0, 2, 1))
         return np.take(grid.reshape(K, -1), self._pairs, axis=1)
 
     def back(self, by_spectrum: Array, by_W: Array) -> None:
@@ -158,7 +154,9 @@ class Lines:
         grid = np.zeros((K, p * p), dtype=complex)
         grid[:, self._pairs] = by_spectrum
         edges = self._edges.conj()
-        by_lines = (edges.transpose(0, 2, 1) @ (grid.reshape(K, p, p) @ edges)).reshape(K, -1) * self._mask
+        by_lines = (edges.transpose(0, 2, 1) @ (grid.reshape(K, p, p) @ edges)).reshape(
+            K, -1
+        ) * self._mask
         by_coefficients = by_lines @ self._sum
         along_j = self._phases.conj().transpose(0, 2, 1) @ by_coefficients.reshape(K, -1, count)
         parts = np.stack([along_j.real, -along_j.imag])  # (2, K, p, count)

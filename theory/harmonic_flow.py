@@ -31,7 +31,7 @@ from grokode.theory._projections import (
 )
 from grokode.theory._truncation import Lines, Planes, Symmetric, directions_of
 from grokode.theory.kept import DEFAULT, Kept, parse_kept
-from grokode.theory.optimisers import activation_code, optimiser_settings, update
+from grokode.theory._updates import activation_code, optimiser_settings, update
 from grokode.theory.rule import TrainingRule
 
 __all__ = ["KeptLoss", "harmonic_flow"]
@@ -49,7 +49,7 @@ def harmonic_flow(
     initial : Dataset
         Spectrum (neuron, frequency).
     rule : TrainingRule
-        Any of `grokode.theory.optimisers.ACTIVATIONS`; SGD with momentum and decay, or AdamW.
+        Any of `grokode.theory._updates.ACTIVATIONS`; SGD with momentum and decay, or AdamW.
     steps : integers (step,)
         Increasing, counted from the initial state.
     keep : str
@@ -109,8 +109,10 @@ def harmonic_flow(
         xr.DataArray(path[:, 0].swapaxes(1, 2), at_steps, (*dims, "x")),
         xr.DataArray(path[:, 1].swapaxes(1, 2), at_steps, (*dims, "output")),
     )
-    return result.assign(loss=("step", losses)).assign_coords(neuron=weights.neuron).assign_attrs(
-        stopped=stopped, half_loss=half_loss
+    return (
+        result.assign(loss=("step", losses))
+        .assign_coords(neuron=weights.neuron)
+        .assign_attrs(stopped=stopped, half_loss=half_loss)
     )
 
 

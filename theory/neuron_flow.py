@@ -18,7 +18,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import fourier
-from grokode.theory.optimisers import (
+from grokode.theory._updates import (
     ACTIVATIONS,
     activation_code,
     optimiser_settings,

@@ -22,7 +22,7 @@ from grokode.theory.harmonic_flow import harmonic_flow
 from grokode.theory.kept import DEFAULT, parse_kept
 from grokode.theory.moment_flow import clock_flow, moment_flow
 from grokode.theory.neuron_flow import PLATEAU_MARGIN, neuron_flow
-from grokode.theory.optimisers import ACTIVATIONS
+from grokode.theory._updates import ACTIVATIONS
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
 from grokode.theory.systems import TicketFlow

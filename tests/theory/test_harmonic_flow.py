@@ -13,7 +13,7 @@ from grokode.theory.harmonic_flow import KeptLoss, harmonic_flow
 from grokode.theory.kept import MOMENTS, parse_kept
 from grokode.theory.moment_flow import moment_flow
 from grokode.theory.neuron_flow import neuron_flow
-from grokode.theory.optimisers import ACTIVATIONS
+from grokode.theory._updates import ACTIVATIONS
 from grokode.theory.rule import TrainingRule
 
 SIGMA = {

@@ -6,39 +6,20 @@ weights and the permutation of the pairs, in this order, in float32 on a CPU.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from grokode.nets import tasks
+if TYPE_CHECKING:
+    import torch
 
-__all__ = ["SEED_RECIPES", "Drawn", "draw_he2026"]
+__all__ = ["SEED_RECIPES", "draw_he2026"]
 
-
-@dataclass(frozen=True)
-class Drawn:
-    """What a recipe draws from a seed.
-
-    Parameters
-    ----------
-    theta, xi : float32 arrays (neuron, p)
-    train, test : integers (n, 2)
-        Pairs (x, y).
-    """
-
-    theta: NDArray[np.float32]
-    xi: NDArray[np.float32]
-    train: NDArray[np.int64]
-    test: NDArray[np.int64]
+Drawn = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]
 
 
-def draw_he2026(
-    initial: str, p: int, neurons: int, scale: float, fraction: float, seed: int
-) -> Drawn:
+def draw_he2026(initial: str, p: int, neurons: int, scale: float, seed: int) -> Drawn:
     """Start and split of arXiv:2602.16849's own code.
 
     Generators of its own stand in for the global ones, which are left as they are.
@@ -46,13 +27,17 @@ def draw_he2026(
     Parameters
     ----------
     initial : {"gaussian", "single_frequency"}
-        Weights scale * N(0, 1) / sqrt(p); or one wave a neuron, as long as the scale, every
-        frequency as often as any other.
+        Weights scale * N(0, 1) / sqrt(p); or one wave a neuron with the scale for its magnitude,
+        every frequency about as often as any other.
     p, neurons : int
     scale : float
-    fraction : float
-        Part of the pairs, lexicographic and permuted, that is trained on, rounded down.
     seed : int
+
+    Returns
+    -------
+    theta, xi : float32 arrays (neuron, p)
+    order : integers (p^2)
+        Permutation of the lexicographic pairs; the first of them are trained on.
 
     Raises
     ------
@@ -61,42 +46,46 @@ def draw_he2026(
 
     Examples
     --------
-    >>> drawn = draw_he2026("gaussian", 5, 8, 0.1, 0.75, seed=42)
-    >>> drawn.theta.shape, len(drawn.train), len(drawn.test)
-    ((8, 5), 18, 7)
+    >>> theta, xi, order = draw_he2026("gaussian", 5, 8, 0.1, seed=42)
+    >>> theta.shape, sorted(order.tolist()) == list(range(25))
+    ((8, 5), True)
     """
+    import torch
+
     if initial not in _WEIGHTS:
         raise ValueError(
             f"seed_recipe 'he2026' draws initial {' or '.join(_WEIGHTS)}, got {initial!r}"
         )
     generator = torch.Generator().manual_seed(seed)
     theta, xi = _WEIGHTS[initial](p, neurons, scale, seed, generator)
-    order = torch.randperm(p * p, generator=generator).numpy()
-    pairs, count = tasks.all_pairs(p)[order], int(fraction * p * p)
-    return Drawn(theta, xi, pairs[:count], pairs[count:])
+    return theta, xi, torch.randperm(p * p, generator=generator).numpy()
 
 
-def _gaussian(p: int, neurons: int, scale: float, seed: int, generator: torch.Generator) -> Any:
+def _gaussian(p: int, neurons: int, scale: float, seed: int, generator: "torch.Generator") -> Any:
+    import torch
+
     theta = scale * torch.randn(neurons, p, generator=generator) / np.sqrt(p)
     xi = scale * torch.randn(p, neurons, generator=generator) / np.sqrt(p)
     return theta.numpy(), xi.T.numpy()
 
 
 def _single_frequency(
-    p: int, neurons: int, scale: float, seed: int, generator: torch.Generator
+    p: int, neurons: int, scale: float, seed: int, generator: "torch.Generator"
 ) -> Any:
+    import torch
+
     K = (p - 1) // 2
-    shuffler = np.random.RandomState(seed)  # noqa: NPY002  what their global generator is
+    shuffler = np.random.RandomState(seed)  # noqa: NPY002  NumPy's global generator is one
     frequencies = np.tile(shuffler.choice(K, K, replace=False), neurons // K + 1)[:neurons]
     shuffler.shuffle(frequencies)
     angles = 2 * np.pi / p * np.outer(1 + frequencies, np.arange(p))
 
-    def waves() -> Tensor:
+    def waves() -> NDArray[np.float32]:
         pairs = torch.stack([torch.randn(2, generator=generator) for _ in range(neurons)])
         cosine, sine = (pairs / pairs.norm(dim=1, keepdim=True)).numpy().T[:, :, None]
-        return scale * (cosine * np.cos(angles) + sine * np.sin(angles))
+        return (scale * (cosine * np.cos(angles) + sine * np.sin(angles))).astype(np.float32)
 
-    return waves().astype(np.float32), waves().astype(np.float32)
+    return waves(), waves()
 
 
 _WEIGHTS: dict[str, Callable[..., Any]] = {
@@ -104,7 +93,8 @@ _WEIGHTS: dict[str, Callable[..., Any]] = {
     "single_frequency": _single_frequency,
 }
 
-SEED_RECIPES: dict[str, Callable[[str, int, int, float, float, int], Drawn]] = {
+SEED_RECIPES: dict[str, Callable[[str, int, int, float, int], Drawn] | None] = {
+    "grokode": None,
     "he2026": draw_he2026,
 }
-"""By name: (initial, p, neurons, scale, fraction, seed) -> `Drawn`."""
+"""By name: (initial, p, neurons, scale, seed) -> theta, xi, order of pairs; None for our own."""
