@@ -1,20 +1,30 @@
-"""Kept logits of a network from what its neurons hold together, and the way back.
+"""Kept logits of a network, less the margins, and the way back to the gradient of its weights.
 
-The neurons enter through W[direction](t, j) = sum_m r_m(t) xi_m(j) alone, r_m(t) the sum of neuron
-m's hidden values over i x + l y = t. A mode (n i c, n l c, c) of the logits is the mode (n c, c) of
-W, so a few directions hold all harmonics of low order; a plane is W itself over p.
+Where lines and planes are all that is kept, the neurons enter through
+
+    W[direction](t, j) = sum_m r_m(t) xi_m(j)
+
+alone, r_m(t) the sum of neuron m's hidden values over i x + l y = t. A mode (n i c, n l c, c) of
+the logits is the mode (n c, c) of W, so a few directions hold all harmonics of low order; a plane
+is W itself over p.
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+from scipy import fft, sparse
 
-from grokode.theory._projections import all_pairs
+from grokode.theory._projections import (
+    all_pairs,
+    block_width,
+    hidden_values,
+    project,
+    pull_back,
+)
 from grokode.theory.kept import Kept
 
-__all__ = ["Lines", "Planes", "Symmetric", "directions_of"]
+__all__ = ["Projected", "Whole"]
 
 Array = NDArray[Any]
 Direction = tuple[int, int]
@@ -150,7 +160,7 @@ class Lines:
     def back(self, by_spectrum: Array, by_W: Array) -> None:
         """Add the derivative by W to it."""
         count, p, _ = self._shape
-        K, n = len(self._edges), self._edges.shape[-1]
+        K = len(self._edges)
         grid = np.zeros((K, p * p), dtype=complex)
         grid[:, self._pairs] = by_spectrum
         edges = self._edges.conj()
@@ -165,78 +175,143 @@ class Lines:
         )
 
 
-class Symmetric:
-    """Spectrum over j of the logits' average over shifts (x + s, y + s, j + 2 s), by x - y.
+class Projected:
+    """Lines and planes, through projections of the hidden values.
 
     Parameters
     ----------
     kept : Kept
-    pairs : integers (u, 2)
     p : int
+    code : int
+        Which activation, see `grokode.theory._updates`.
+    rows : integers (u)
+        Pairs, among `all_pairs`, whose logits are wanted.
     """
 
-    def __init__(self, kept: Kept, pairs: Array, p: int) -> None:
-        K = (p - 1) // 2
-        half = (p + 1) // 2
-        d = half * (pairs[:, 0] - pairs[:, 1]) % p
-        self._d = np.minimum(d, p - d)
-        frequencies = np.arange(1, half)
-        self._turn = np.exp(-2j * np.pi / p * frequencies[:, None] * (pairs.sum(1) % p))
-        self._outputs = _waves(p)
-        self._own = self._without_planes(kept, p) * (2 / p**2)
-        # Sums over pairs of a distance, as a matrix.
-        self._gather = sparse.csr_array(
-            (np.ones(len(pairs)), (np.arange(len(pairs)), self._d)), shape=(len(pairs), K + 1)
-        )
+    def __init__(self, kept: Kept, p: int, code: int, rows: Array) -> None:
+        pairs = all_pairs(p)
+        directions, places = directions_of(kept, p)
+        along = np.array(directions, dtype=np.int64).T
+        targets = np.stack([pairs @ along % p, pairs[:, ::-1] @ along % p], axis=2)
+        halves = np.where(pairs[:, 0] == pairs[:, 1], 0.5, 1.0)
+        self._kernel = (pairs.astype(np.uint32), targets.astype(np.uint32), halves, code)
+        self._shape, self._rows, self._margins = (len(directions), p), rows, kept.margins
+        wanted, count = pairs[rows], len(directions)
+        self._planes = Planes(kept, places, count, wanted, p) if kept.planes else None
+        self._lines = Lines(kept, places, count, wanted, p) if kept.reach >= 0 else None
+        self._waves = np.ascontiguousarray(_waves(p).T)
+        self._room = Room()
 
-    def _without_planes(self, kept: Kept, p: int) -> Array:
-        """What leaves out the waves in d that a plane holds, (c, d, d)."""
-        K = (p - 1) // 2
-        d = np.arange(K + 1)
-        weight = np.where(d == 0, 1.0, 2.0)
-        own = np.tile(np.eye(K + 1), (K, 1, 1))
-        for c in range(1, K + 1):
-            for name, wave in (("rows", 2 * c), ("diagonals", 0)):
-                if name in kept.sets:
-                    cosine = np.cos(2 * np.pi / p * wave * d)
-                    own[c - 1] -= np.outer(cosine, cosine * weight) / (weight @ cosine**2)
-        return own
+    def forth(self, theta: Array, xi: Array) -> tuple[Array, Array | None]:
+        """Kept logits (u, p) less the margins, and margins (u) if they are kept."""
+        (count, p), neurons = self._shape, theta.shape[1]
+        width = block_width(neurons)
+        projections = self._room.array("projections", count, p, neurons)
+        pairs = len(self._kernel[0]) if self._margins else 0
+        margins = self._room.array("margins", neurons // width, pairs)
+        project(theta, xi, *self._kernel, width, projections, margins)
+        W = (projections.reshape(-1, neurons) @ xi.T).reshape(count, p, p)
+        logits = np.zeros((len(self._rows), p))
+        if self._planes is not None:
+            logits += self._planes.logits(W)
+        if self._lines is not None:
+            spectrum = self._lines.spectrum(W)
+            logits += np.concatenate([spectrum.real, -spectrum.imag]).T @ self._waves
+        return logits, margins.sum(0)[self._rows] if self._margins else None
 
-    def moments(self, hidden: Array, xi: Array) -> tuple[Array, tuple[Array, Array]]:
-        """Sum over neurons of xi's waves times the conjugates of the hidden values', (c, d)."""
-        K = len(self._own)
-        p = len(xi)
-        along_t = self._outputs.T @ hidden.reshape(K + 1, p, -1)
-        along_j = self._outputs.T @ xi
-        (h_cos, h_sin), (x_cos, x_sin) = np.split(along_t, 2, axis=1), np.split(along_j, 2)
-        real = (h_cos * x_cos + h_sin * x_sin).sum(-1)
-        imag = (h_sin * x_cos - h_cos * x_sin).sum(-1)
-        return (real + 1j * imag).T, (along_t, along_j)
+    def back(self, theta: Array, xi: Array, residual: Array, force: Array | None) -> Array:
+        """Gradient (2, p, neuron) from the derivatives by what `forth` gave, right after it."""
+        (count, p), neurons = self._shape, theta.shape[1]
+        by_W = np.zeros((count, p, p))
+        if self._planes is not None:
+            self._planes.back(residual, by_W)
+        if self._lines is not None:
+            cosines, sines = np.split(self._waves @ residual.T, 2)
+            self._lines.back(cosines - 1j * sines, by_W)
+        by_margins = np.zeros(len(self._kernel[0]) if force is not None else 0)
+        if force is not None:
+            by_margins[self._rows] = force
+        gradient = self._room.array("gradient", 2, p, neurons)
+        projections = self._room.array("projections", count, p, neurons)
+        flat = projections.reshape(-1, neurons)
+        np.matmul(by_W.reshape(-1, p).T, flat, out=gradient[1])
+        # The projections are used up; their place is taken.
+        np.matmul(by_W.reshape(-1, p), xi, out=flat)
+        none = np.empty((0, neurons))
+        width = block_width(neurons)
+        pull_back(theta, xi, *self._kernel, width, projections, by_margins, none, gradient)
+        return gradient
 
-    def spectrum(self, moments: Array) -> Array:
-        """(c, u) as `Lines.spectrum`."""
-        of_d = (self._own @ moments[:, :, None])[:, :, 0]
-        return of_d[:, self._d] * self._turn
 
-    def back(self, by_spectrum: Array) -> Array:
-        """Derivative by the moments, (c, d)."""
-        by_d = (self._gather.T @ (by_spectrum * self._turn.conj()).T).T
-        return (self._own.transpose(0, 2, 1) @ by_d[:, :, None])[:, :, 0]
+class Whole:
+    """Any modes, cut out of the logits of all pairs, at the network's own cost.
 
-    def pull_back(self, by_moments: Array, waves: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Derivatives by hidden values (u, neuron) and by xi (p, neuron)."""
-        along_t, along_j = waves
-        (h_cos, h_sin), (x_cos, x_sin) = np.split(along_t, 2, axis=1), np.split(along_j, 2)
-        real, imag = by_moments.real.T[:, :, None], by_moments.imag.T[:, :, None]
-        by_t = np.concatenate([real * x_cos - imag * x_sin, real * x_sin + imag * x_cos], axis=1)
-        by_j = np.concatenate(
-            [(real * h_cos + imag * h_sin).sum(0), (real * h_sin - imag * h_cos).sum(0)]
-        )
-        by_hidden = (self._outputs @ by_t).reshape(-1, by_t.shape[-1])
-        return by_hidden, self._outputs @ by_j
+    Parameters and methods as `Projected`.
+    """
+
+    def __init__(self, kept: Kept, p: int, code: int, rows: Array) -> None:
+        pairs = all_pairs(p)
+        self._pairs, self._code, self._rows = pairs.astype(np.uint32), code, rows
+        self._here, self._there = pairs @ (p, 1), pairs @ (1, p)
+        self._once = np.where(pairs[:, 0] == pairs[:, 1], 0.5, 1.0)[:, None]
+        self._answers, self._margins = np.arange(len(pairs)) % p, kept.margins
+        self._mask = kept.mask(p)
+        self._room = Room()
+
+    def forth(self, theta: Array, xi: Array) -> tuple[Array, Array | None]:
+        """As `Projected.forth`."""
+        hidden = self._room.array("hidden", len(self._pairs), theta.shape[1])
+        hidden_values(theta, self._pairs, self._code, block_width(theta.shape[1]), hidden)
+        whole = hidden @ xi.T
+        grid = np.empty((len(xi) ** 2, len(xi)))
+        grid[self._here] = grid[self._there] = whole
+        logits = self._cut(grid)[self._here[self._rows]]
+        if not self._margins:
+            return logits, None
+        margins = whole[np.arange(len(whole)), self._answers] - whole.mean(1)
+        return logits, margins[self._rows]
+
+    def back(self, theta: Array, xi: Array, residual: Array, force: Array | None) -> Array:
+        """As `Projected.back`."""
+        p, neurons = theta.shape
+        grid = np.zeros((p * p, p))
+        grid[self._here[self._rows]] = residual
+        cut = self._cut(grid)
+        by_logits = self._once * (cut[self._here] + cut[self._there])
+        if force is not None:
+            by_logits[self._rows] -= force[:, None] / p
+            by_logits[self._rows, self._answers[self._rows]] += force
+        gradient = self._room.array("gradient", 2, p, neurons)
+        hidden = self._room.array("hidden", len(self._pairs), neurons)
+        np.matmul(by_logits.T, hidden, out=gradient[1])
+        # The hidden values are used up; their place is taken.
+        np.matmul(by_logits, xi, out=hidden)
+        targets = np.zeros((len(self._pairs), 0, 2), np.uint32)
+        kernel = (self._pairs, targets, self._once[:, 0], self._code, block_width(neurons))
+        pull_back(theta, xi, *kernel, np.empty((0, p, neurons)), np.empty(0), hidden, gradient)
+        return gradient
+
+    def _cut(self, grid: Array) -> Array:
+        """Its kept modes, of values (x p + y, j)."""
+        p = grid.shape[1]
+        spectrum = fft.rfftn(grid.reshape(p, p, p)) * self._mask
+        return fft.irfftn(spectrum, s=(p, p, p)).reshape(p * p, p)
+
+
+class Room:
+    """Places for arrays, the same at every call: fresh pages cost as much as filling them."""
+
+    def __init__(self) -> None:
+        self._arrays: dict[str, Array] = {}
+
+    def array(self, name: str, *shape: int) -> Array:
+        """The place of that name, with whatever was left in it."""
+        if name not in self._arrays or self._arrays[name].shape != shape:
+            self._arrays[name] = np.empty(shape)
+        return self._arrays[name]
 
 
 def _waves(p: int) -> Array:
-    """cos and sin of w c j, (j, 2 K)."""
+    """Cos and sin of w c j, (j, 2 K)."""
     angles = 2 * np.pi / p * np.outer(np.arange(p), np.arange(1, (p + 1) // 2))
     return np.concatenate([np.cos(angles), np.sin(angles)], axis=1)

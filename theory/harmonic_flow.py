@@ -6,12 +6,12 @@ the flow is the gradient flow of the loss of T f by the network's own optimiser:
 T* R = P R + Q R - P Q R, R the residual of softmax T f on the training pairs. Any activation,
 optimiser, decay and training set.
 
-On the plateau R lies in the range of Q, so T* R = R and neurons move as in the neuron flow, exactly;
-with all modes kept it is the network.
+On the plateau R lies in the range of Q, so T* R = R and neurons move as in the neuron flow.
+With all modes kept, which order K = (p - 1) / 2 does for prime p, it is the network.
 
-A step costs 36 D p^2 + 3 p^2 / 2 or so operations a neuron, D the number of directions (i, l) that
-hold the modes (see `grokode.theory._truncation`; 1 for rows, 9 for order 3), where the network's
-costs 3 p^3; the symmetric part takes 2 p^3.
+A step costs about 8 D p^2 operations a neuron, where the network's costs 3 p^3. D is the number of
+directions (i, l) that hold the modes (see `grokode.theory._truncation`): 1 for rows, 9 for order 3.
+Slants and the symmetric part cost what the network does, and two Fourier transforms of its logits.
 """
 
 from typing import Any
@@ -22,16 +22,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import fourier
-from grokode.theory._projections import (
-    all_pairs,
-    block_width,
-    hidden_values,
-    project,
-    pull_back,
-)
-from grokode.theory._truncation import Lines, Planes, Symmetric, directions_of
-from grokode.theory.kept import DEFAULT, Kept, parse_kept
+from grokode.theory._projections import block_width
+from grokode.theory._truncation import Projected, Whole
 from grokode.theory._updates import activation_code, optimiser_settings, update
+from grokode.theory.kept import DEFAULT, Kept, parse_kept
 from grokode.theory.rule import TrainingRule
 
 __all__ = ["KeptLoss", "harmonic_flow"]
@@ -126,29 +120,13 @@ class KeptLoss:
     """
 
     def __init__(self, rule: TrainingRule, kept: Kept) -> None:
-        p = self._p = rule.p
-        self._code = activation_code(rule)
-        self._pairs = all_pairs(p)
-        share = _shares(rule, p)
-        self._rows = np.flatnonzero(share)
-        self._share = share[self._rows]
-        self._answers = self._rows % p
-        self._index = np.arange(len(self._rows))
-        trained = self._pairs[self._rows]
-        directions, places = directions_of(kept, p)
-        forth = self._pairs @ np.array(directions, dtype=np.int64).reshape(-1, 2).T % p
-        back = self._pairs[:, ::-1] @ np.array(directions, dtype=np.int64).reshape(-1, 2).T % p
-        self._targets = np.stack([forth, back], axis=2).astype(np.uint32)
-        self._unsigned = self._pairs.astype(np.uint32)
-        self._halves = np.where(self._pairs[:, 0] == self._pairs[:, 1], 0.5, 1.0)
-        self._room: dict[str, Array] = {}
-        count = len(directions)
-        self._planes = Planes(kept, places, count, trained, p) if kept.planes else None
-        self._lines = Lines(kept, places, count, trained, p) if kept.reach >= 0 else None
-        self._symmetric = Symmetric(kept, trained, p) if "symmetric" in kept.sets else None
-        self._margins = kept.margins
-        angles = 2 * np.pi / p * np.outer(np.arange(1, (p + 1) // 2), np.arange(p))
-        self._waves = np.concatenate([np.cos(angles), -np.sin(angles)])
+        share = _shares(rule, rule.p)
+        rows = np.flatnonzero(share)
+        self._share = share[rows]
+        # The right answer of every training pair, as an index into its logits.
+        self._right = np.arange(len(rows)), rows % rule.p
+        cut = Projected if kept.projected else Whole
+        self._cut = cut(kept, rule.p, activation_code(rule), rows)
 
     def __call__(self, theta: Array, xi: Array) -> tuple[float, Array]:
         """Loss, and gradient (2, p, neuron) by theta and xi, each (p, neuron).
@@ -156,89 +134,30 @@ class KeptLoss:
         The gradient's place is written to again by the next call.
         The number of neurons must be a multiple of its `block_width`.
         """
-        directions, (p, neurons) = self._targets.shape[1], theta.shape
-        width = block_width(neurons)
-        kernel = (theta, xi, self._unsigned, self._targets, self._halves, self._code, width)
-        projections = self._space("projections", directions, p, neurons)
-        margins = self._space("margins", neurons // width, len(self._pairs) * self._margins)
-        project(*kernel, projections, margins)
-        flat = projections.reshape(-1, neurons)
-        W = (flat @ xi.T).reshape(directions, p, p)
-        moments = None
-        if self._symmetric is not None:
-            hidden = self._space("hidden", len(self._pairs), neurons)
-            hidden_values(theta, self._unsigned, self._code, width, hidden)
-            moments, waves = self._symmetric.moments(hidden, xi)
-        loss, residual = self._residual(self._logits(W, moments, margins.sum(0)))
-        by_W, by_margins, by_moments = self._back(residual)
-        gradient = self._space("gradient", 2, p, neurons)
-        np.matmul(by_W.reshape(-1, p).T, flat, out=gradient[1])
-        by_hidden = np.empty((0, neurons))
-        if self._symmetric is not None:
-            by_hidden, by_xi = self._symmetric.pull_back(by_moments, waves)
-            gradient[1] += by_xi
-        # The projections are used up; their place is taken.
-        np.matmul(by_W.reshape(-1, p), xi, out=flat)
-        pull_back(*kernel, projections, by_margins, by_hidden, gradient)
-        return loss, gradient
-
-    def _space(self, name: str, *shape: int) -> Array:
-        """Room for an array, the same at every call: fresh pages cost as much as filling them."""
-        if name not in self._room or self._room[name].shape != shape:
-            self._room[name] = np.empty(shape)
-        return self._room[name]
-
-    def _logits(self, W: Array, moments: Array | None, margins: Array) -> Array:
-        """Kept logits of the training pairs, (u, p)."""
-        logits = np.zeros((len(self._rows), self._p))
-        if self._planes is not None:
-            logits += self._planes.logits(W)
-        spectrum = None
-        if self._lines is not None:
-            spectrum = self._lines.spectrum(W)
-        if self._symmetric is not None:
-            symmetric = self._symmetric.spectrum(moments)
-            spectrum = symmetric if spectrum is None else spectrum + symmetric
-        if spectrum is not None:
-            logits += np.concatenate([spectrum.real, spectrum.imag]).T @ self._waves
-        if self._margins:
-            own = logits[self._index, self._answers] - logits.mean(1)
-            logits[self._index, self._answers] += (margins[self._rows] - own) / (1 - 1 / self._p)
-        return logits
+        p = len(theta)
+        logits, margins = self._cut.forth(theta, xi)
+        if margins is not None:
+            own = logits[self._right] - logits.mean(1)
+            logits[self._right] += (margins - own) / (1 - 1 / p)
+        loss, residual = self._residual(logits)
+        force = None
+        if margins is not None:
+            # The residual's part along the right answers goes past P.
+            force = residual[self._right] / (1 - 1 / p)
+            residual += force[:, None] / p
+            residual[self._right] -= force
+        return loss, self._cut.back(theta, xi, residual, force)
 
     def _residual(self, logits: Array) -> tuple[float, Array]:
-        """Loss, and its derivative by the logits."""
+        """Loss, and its derivative by the logits, which are overwritten."""
         logits -= logits.max(1, keepdims=True)
-        at_answers = logits[self._index, self._answers]
+        at_answers = logits[self._right]
         residual = np.exp(logits, out=logits)
         total = residual.sum(1)
         loss = float(self._share @ (np.log(total) - at_answers))
         residual *= (self._share / total)[:, None]
-        residual[self._index, self._answers] -= self._share
+        residual[self._right] -= self._share
         return loss, residual
-
-    def _back(self, residual: Array) -> tuple[Array, Array, Array | None]:
-        """Derivatives by W, by the margins of all pairs, and by the symmetric part's moments."""
-        p = self._p
-        by_margins = np.empty(0)
-        if self._margins:
-            by_margins = np.zeros(len(self._pairs))
-            force = residual[self._index, self._answers] / (1 - 1 / p)
-            by_margins[self._rows] = force
-            residual += force[:, None] / p
-            residual[self._index, self._answers] -= force
-        by_W = np.zeros((self._targets.shape[1], p, p))
-        if self._planes is not None:
-            self._planes.back(residual, by_W)
-        by_moments = None
-        if self._lines is not None or self._symmetric is not None:
-            parts = self._waves @ residual.T
-            by_spectrum = parts[: len(parts) // 2] + 1j * parts[len(parts) // 2 :]
-            if self._lines is not None:
-                self._lines.back(by_spectrum, by_W)
-            if self._symmetric is not None:
-                by_moments = self._symmetric.back(by_spectrum)
-        return by_W, by_margins, by_moments
 
 
 def _shares(rule: TrainingRule, p: int) -> Array:

@@ -8,10 +8,12 @@ Logits f(x, y)[j] on Z_p^3 have modes F(a, b, c), those with c = 0 of no effect 
     rows             a = 0 or b = 0: all of the form g(x, j) + g(y, j)
     diagonals        a = b: g(x + y, j)
     antidiagonals    a = -b: g(x - y, j)
+    slants           a = +-c or b = +-c: g(x +- j, y) and its mirror image
     symmetric        a + b + 2 c = 0: the average over shifts (x + s, y + s, j + 2 s)
 
 The first two are *lines*, functions of i x + l y + j; the next three are *planes*, functions of
-j and of the projection of (x, y) on a direction.
+j and of the projection of (x, y) on a direction. Lines and planes are held by few directions, which
+is what makes them cheap; slants and the symmetric part are cut out of the whole logits.
 """
 
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ PLANES: dict[str, tuple[tuple[int, int], ...]] = {
 }
 MOMENTS = ((0, 0), (1, -1), (-1, 1), (2, 0), (0, 2), (1, 1), (-2, 0), (0, -2), (-1, -1))
 
-SETS = (*PLANES, "symmetric", "moments")
+SETS = (*PLANES, "slants", "symmetric", "moments")
 """Names of the sets that are not an order."""
 
 DEFAULT = "rows+3"
@@ -63,32 +65,47 @@ class Kept:
         moments = 2 if "moments" in self.sets else -1
         return max(-1 if self.order is None else self.order, moments)
 
-    def lines(self, p: int) -> NDArray[np.bool_]:
-        """Which lines hold a mode that nothing else does, (c - 1, i + reach, l + reach).
+    @property
+    def projected(self) -> bool:
+        """Whether lines and planes are all there is."""
+        return not self.sets & {"slants", "symmetric"}
 
-        Every mode is counted once: where p divides c (i - i') two lines share one, and planes and
-        the symmetric part hold some.
+    def lines(self, p: int) -> NDArray[np.bool_]:
+        """Which lines hold a mode that no plane does, (c - 1, i + reach, l + reach).
+
+        Every mode is counted once: where p divides c (i - i') two lines share one.
         """
-        n = 2 * self.reach + 1
-        kept = np.zeros(((p - 1) // 2, max(n, 0), max(n, 0)), dtype=bool)
+        n = max(2 * self.reach + 1, 0)
+        kept = np.zeros(((p - 1) // 2, n, n), dtype=bool)
+        order = -1 if self.order is None else self.order
         moments = MOMENTS if "moments" in self.sets else ()
         for c in range(1, (p + 1) // 2):
             seen = set()
-            for row, column in np.ndindex(kept.shape[1:]):
+            for row, column in np.ndindex(n, n):
                 i, l = row - self.reach, column - self.reach  # noqa: E741
-                wanted = (i, l) in moments or max(abs(i), abs(l)) <= (
-                    -1 if self.order is None else self.order
-                )
                 mode = (i * c % p, l * c % p)
-                if wanted and mode not in seen and not self._elsewhere(*mode, c, p):
-                    seen.add(mode)
-                    kept[c - 1, row, column] = True
+                if mode in seen or not (max(abs(i), abs(l)) <= order or (i, l) in moments):
+                    continue
+                seen.add(mode)
+                kept[c - 1, row, column] = not any(
+                    (mode[0] * d[1] - mode[1] * d[0]) % p == 0 for d in self.planes
+                )
         return kept
 
-    def _elsewhere(self, a: int, b: int, c: int, p: int) -> bool:
-        """Whether a plane or the symmetric part holds a mode."""
-        on_plane = any((a * l - b * i) % p == 0 for i, l in self.planes)
-        return on_plane or ("symmetric" in self.sets and (a + b + 2 * c) % p == 0)
+    def mask(self, p: int) -> NDArray[np.bool_]:
+        """Which modes are kept, (a, b, c) with c = 0..K; those with c = 0 never are."""
+        a, b, c = np.ogrid[:p, :p, : (p + 1) // 2]
+        kept = np.zeros(np.broadcast_shapes(a.shape, b.shape, c.shape), dtype=bool)
+        for i, l in self.planes:  # noqa: E741
+            kept |= (a * l - b * i) % p == 0
+        for k, i, l in np.argwhere(self.lines(p)) if self.reach >= 0 else ():  # noqa: E741
+            kept[(i - self.reach) * (k + 1) % p, (l - self.reach) * (k + 1) % p, k + 1] = True
+        if "slants" in self.sets:
+            for one in (a, b):
+                kept |= ((one - c) % p == 0) | ((one + c) % p == 0)
+        if "symmetric" in self.sets:
+            kept |= (a + b + 2 * c) % p == 0
+        return kept & (c > 0)
 
     def modes(self, p: int) -> int:
         """Number of complex modes with c = 1..K that are kept.
@@ -98,19 +115,11 @@ class Kept:
         >>> [parse_kept(name).modes(23) for name in ("3", "rows", "rows+3", "symmetric+rows")]
         [539, 495, 891, 726]
         """
-        K = (p - 1) // 2
-        lines = int(self.lines(p).sum()) if self.reach >= 0 else 0
-        planes = K * (len(self.planes) * (p - 1) + 1) if self.planes else 0
-        if "symmetric" not in self.sets:
-            return lines + planes
-        shared = [(0, -2), (-2, 0)] * ("rows" in self.sets) + [(-1, -1)] * (
-            "diagonals" in self.sets
-        )
-        return lines + planes + K * (p - len(shared))
+        return int(self.mask(p).sum())
 
 
 def parse_kept(text: str) -> Kept:
-    """What a name keeps: sets and an order joined by ``+``, margins too unless ``-margins`` ends it.
+    """What a name keeps: sets and an order joined by ``+``; ``-margins`` leaves margins out.
 
     Parameters
     ----------

@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike
 
 from grokode.theory import fourier
 from grokode.theory._checks import any_array, check_increasing
+from grokode.theory._updates import ACTIVATIONS
 from grokode.theory.exact import blowup_time, evolve
 from grokode.theory.harmonic_flow import harmonic_flow
 from grokode.theory.kept import DEFAULT, parse_kept
 from grokode.theory.moment_flow import clock_flow, moment_flow
 from grokode.theory.neuron_flow import PLATEAU_MARGIN, neuron_flow
-from grokode.theory._updates import ACTIVATIONS
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
 from grokode.theory.systems import TicketFlow

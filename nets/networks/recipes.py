@@ -75,7 +75,7 @@ def _single_frequency(
     import torch
 
     K = (p - 1) // 2
-    shuffler = np.random.RandomState(seed)  # noqa: NPY002  NumPy's global generator is one
+    shuffler = np.random.RandomState(seed)
     frequencies = np.tile(shuffler.choice(K, K, replace=False), neurons // K + 1)[:neurons]
     shuffler.shuffle(frequencies)
     angles = 2 * np.pi / p * np.outer(1 + frequencies, np.arange(p))

@@ -9,11 +9,11 @@ import torch
 from grokode import nets
 from grokode.theory import fourier
 from grokode.theory._projections import block_width
+from grokode.theory._updates import ACTIVATIONS
 from grokode.theory.harmonic_flow import KeptLoss, harmonic_flow
 from grokode.theory.kept import MOMENTS, parse_kept
 from grokode.theory.moment_flow import moment_flow
 from grokode.theory.neuron_flow import neuron_flow
-from grokode.theory._updates import ACTIVATIONS
 from grokode.theory.rule import TrainingRule
 
 SIGMA = {
@@ -26,7 +26,7 @@ SIGMA = {
 }
 KEPT = (
     *("0", "1", "2", "rows", "rows+3", "rows+3-margins", "moments+rows", "diagonals+1"),
-    *("symmetric-margins", "symmetric+rows", "symmetric+rows+diagonals+antidiagonals+2"),
+    *("symmetric-margins", "symmetric+rows", "slants+1", "rows+diagonals+antidiagonals+slants"),
 )
 
 
@@ -38,10 +38,11 @@ def wanted_modes(keep, p):
     lines |= set(MOMENTS) if "moments" in kept.sets else set()
     for a, b, c in itertools.product(range(p), range(p), range(1, p)):
         modes[a, b, c] = (
-            any((a - i * c) % p == 0 == (b - l * c) % p for i, l in lines)
+            any((a - i * c) % p == 0 == (b - k * c) % p for i, k in lines)
             or ("rows" in kept.sets and 0 in (a, b))
             or ("diagonals" in kept.sets and a == b)
             or ("antidiagonals" in kept.sets and (a + b) % p == 0)
+            or ("slants" in kept.sets and {a, b} & {c, -c % p})
             or ("symmetric" in kept.sets and (a + b + 2 * c) % p == 0)
         )
     return modes
