@@ -24,7 +24,7 @@ _FREE_SUMS = {"reassoc", "contract"}
 
 def block_width(neurons: int) -> int:
     """How many neurons are worked on at once: many, but not many more than there are."""
-    return 64 if neurons >= 256 else 16
+    return 32 if neurons >= 64 else 16
 
 
 def all_pairs(p: int) -> NDArray[np.int64]:
@@ -77,7 +77,7 @@ def project(
     theta, xi : arrays (p, neuron)
         Blocks of `width` neurons.
     pairs : unsigned integers (u, 2)
-    targets : unsigned integers (u, direction, 2)
+    targets : unsigned integers (direction, 2, u)
         Where a direction puts the pair, in either order.
     shares : array (u)
         Half for x = y, which has but one order, and 1 for others; in the format of the weights.
@@ -86,30 +86,32 @@ def project(
     projections : array (direction, p, neuron), filled
     margins : array (block, u), filled; of no pairs where they are not wanted
     """
-    p, directions = len(theta), targets.shape[1]
+    p = len(theta)
     for block in nb.prange(theta.shape[1] // width):
         inputs, outputs = _block(theta, block, width), _block(xi, block, width)
         _centre(outputs)
-        sums, value = np.zeros((directions, p, width), theta.dtype), np.empty(width, theta.dtype)
+        hidden = np.empty((len(pairs), width), theta.dtype)
         for u in range(len(pairs)):
             one, two, out = inputs[pairs[u, 0]], inputs[pairs[u, 1]], outputs[u % p]
+            values, margin = hidden[u], 0.0
             # Inner loops run to a length known when they run, or they are not vectorised.
-            for lane in range(len(value)):
-                value[lane] = sigma(code, one[lane] + two[lane])[0]
+            for lane in range(len(values)):
+                values[lane] = sigma(code, one[lane] + two[lane])[0]
             if margins.shape[1]:
-                margin = 0.0
-                for lane in range(len(value)):
-                    margin += value[lane] * out[lane]
+                for lane in range(len(values)):
+                    margin += values[lane] * out[lane]
                 margins[block, u] = margin
-            share = shares[u]
-            for lane in range(len(value)):
-                value[lane] *= share
-            for direction in range(directions):
+            for lane in range(len(values)):
+                values[lane] *= shares[u]
+        for direction in range(len(targets)):
+            sums = np.zeros((p, width), theta.dtype)
+            for u in range(len(pairs)):
+                values = hidden[u]
                 for order in range(2):
-                    sum_ = sums[direction, targets[u, direction, order]]
-                    for lane in range(len(value)):
-                        sum_[lane] += value[lane]
-        projections[:, :, block * width : (block + 1) * width] = sums
+                    sum_ = sums[targets[direction, order, u]]
+                    for lane in range(len(values)):
+                        sum_[lane] += values[lane]
+            projections[direction, :, block * width : (block + 1) * width] = sums
 
 
 @nb.njit(cache=True, parallel=True, fastmath=_FREE_SUMS)
@@ -137,24 +139,24 @@ def pull_back(
     gradient : array (2, p, neuron)
         Of theta, filled; of xi, added to.
     """
-    p, directions = len(theta), targets.shape[1]
+    p = len(theta)
     for block in nb.prange(theta.shape[1] // width):
         part = slice(block * width, (block + 1) * width)
         inputs, outputs = _block(theta, block, width), _block(xi, block, width)
         _centre(outputs)
-        forces = by_projections[:, :, part].copy()
         by_theta, by_xi = np.zeros((p, width), xi.dtype), np.zeros((p, width), xi.dtype)
-        pull = np.empty(width, xi.dtype)
-        for u in range(len(pairs)):
-            pull[:] = 0
-            for direction in range(directions):
-                here = forces[direction, targets[u, direction, 0]]
-                there = forces[direction, targets[u, direction, 1]]
+        pulls = np.zeros((len(pairs), width), xi.dtype)
+        for direction in range(len(targets)):
+            forces = by_projections[direction, :, part].copy()
+            for u in range(len(pairs)):
+                here = forces[targets[direction, 0, u]]
+                there, pull = forces[targets[direction, 1, u]], pulls[u]
                 for lane in range(len(pull)):
                     pull[lane] += here[lane] + there[lane]
-            share = shares[u]
+        for u in range(len(pairs)):
+            pull = pulls[u]
             for lane in range(len(pull)):
-                pull[lane] *= share
+                pull[lane] *= shares[u]
             if len(by_hidden):
                 own = by_hidden[u, part]
                 for lane in range(len(pull)):

@@ -192,9 +192,10 @@ class Projected:
         pairs = all_pairs(p)
         directions, places = directions_of(kept, p)
         along = np.array(directions, dtype=np.int64).T
-        targets = np.stack([pairs @ along % p, pairs[:, ::-1] @ along % p], axis=2)
+        targets = np.stack([pairs @ along % p, pairs[:, ::-1] @ along % p], axis=0)
+        targets = np.ascontiguousarray(targets.transpose(2, 0, 1), dtype=np.uint32)
         halves = np.where(pairs[:, 0] == pairs[:, 1], 0.5, 1.0)
-        self._kernel = (pairs.astype(np.uint32), targets.astype(np.uint32), halves, code)
+        self._kernel = (pairs.astype(np.uint32), targets, halves, code)
         self._shape, self._rows, self._margins = (len(directions), p), rows, kept.margins
         wanted, count = pairs[rows], len(directions)
         self._planes = Planes(kept, places, count, wanted, p) if kept.planes else None
@@ -286,7 +287,7 @@ class Whole:
         np.matmul(by_logits.T, hidden, out=gradient[1])
         # The hidden values are used up; their place is taken.
         np.matmul(by_logits, xi, out=hidden)
-        targets = np.zeros((len(self._pairs), 0, 2), np.uint32)
+        targets = np.zeros((0, 2, len(self._pairs)), np.uint32)
         kernel = (self._pairs, targets, self._once[:, 0], self._code, block_width(neurons))
         pull_back(theta, xi, *kernel, np.empty((0, p, neurons)), np.empty(0), hidden, gradient)
         return gradient
