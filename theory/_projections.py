@@ -46,6 +46,26 @@ def _block(weights: Array, block: int, width: int) -> Array:
 
 
 @nb.njit(cache=True, forceinline=True)
+def _one_activation(code: int, one: Array, two: Array, values: Array, slopes: Array) -> None:
+    # Inner loops run to a length known when they run, or they are not vectorised.
+    for lane in range(len(values)):
+        values[lane], slopes[lane] = sigma(code, one[lane] + two[lane])
+
+
+@nb.njit(cache=True)
+def _activate(code: int, one: Array, two: Array, values: Array, slopes: Array) -> None:
+    """Activations and slopes at one + two; a loop to each activation, so that it is vectorised."""
+    if code == 0:
+        _one_activation(0, one, two, values, slopes)
+    elif code == 1:
+        _one_activation(1, one, two, values, slopes)
+    elif code == 2:
+        _one_activation(2, one, two, values, slopes)
+    else:
+        _one_activation(code, one, two, values, slopes)
+
+
+@nb.njit(cache=True, forceinline=True)
 def _centre(xi: Array) -> None:
     """Take off the mean over the outputs, neuron by neuron."""
     p, width = xi.shape
@@ -90,13 +110,11 @@ def project(
     for block in nb.prange(theta.shape[1] // width):
         inputs, outputs = _block(theta, block, width), _block(xi, block, width)
         _centre(outputs)
-        hidden = np.empty((len(pairs), width), theta.dtype)
+        hidden, slopes = np.empty((len(pairs), width), theta.dtype), np.empty(width, theta.dtype)
         for u in range(len(pairs)):
             one, two, out = inputs[pairs[u, 0]], inputs[pairs[u, 1]], outputs[u % p]
             values, margin = hidden[u], 0.0
-            # Inner loops run to a length known when they run, or they are not vectorised.
-            for lane in range(len(values)):
-                values[lane] = sigma(code, one[lane] + two[lane])[0]
+            _activate(code, one, two, values, slopes)
             if margins.shape[1]:
                 for lane in range(len(values)):
                     margin += values[lane] * out[lane]
@@ -146,6 +164,7 @@ def pull_back(
         _centre(outputs)
         by_theta, by_xi = np.zeros((p, width), xi.dtype), np.zeros((p, width), xi.dtype)
         pulls = np.zeros((len(pairs), width), xi.dtype)
+        values, slopes = np.empty(width, xi.dtype), np.empty(width, xi.dtype)
         for direction in range(len(targets)):
             forces = by_projections[direction, :, part].copy()
             for u in range(len(pairs)):
@@ -164,10 +183,11 @@ def pull_back(
             x, y, answer = pairs[u, 0], pairs[u, 1], u % p
             margin = by_margins[u] if len(by_margins) else 0.0
             one, two, out, by_out = inputs[x], inputs[y], outputs[answer], by_xi[answer]
+            _activate(code, one, two, values, slopes)
             for lane in range(len(pull)):
-                value, slope = sigma(code, one[lane] + two[lane])
-                by_out[lane] += margin * value
-                pull[lane] = slope * (pull[lane] + margin * out[lane])
+                by_out[lane] += margin * values[lane]
+            for lane in range(len(pull)):
+                pull[lane] = slopes[lane] * (pull[lane] + margin * out[lane])
             by_one, by_two = by_theta[x], by_theta[y]
             for lane in range(len(pull)):
                 by_one[lane] += pull[lane]
@@ -182,9 +202,8 @@ def pull_back(
 def hidden_values(theta: Array, pairs: Array, code: int, width: int, hidden: Array) -> None:
     """Hidden values of all pairs, (u, neuron)."""
     for block in nb.prange(theta.shape[1] // width):
-        inputs = _block(theta, block, width)
+        inputs, slopes = _block(theta, block, width), np.empty(width, theta.dtype)
         for u in range(len(pairs)):
             one, two = inputs[pairs[u, 0]], inputs[pairs[u, 1]]
             values = hidden[u, block * width : (block + 1) * width]
-            for lane in range(len(values)):
-                values[lane] = sigma(code, one[lane] + two[lane])[0]
+            _activate(code, one, two, values, slopes)

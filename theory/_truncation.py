@@ -75,6 +75,7 @@ class Planes:
     pairs : integers (u, 2)
         Where the logits are wanted.
     p : int
+    dtype : {"float32", "float64"}
     """
 
     def __init__(
@@ -84,15 +85,15 @@ class Planes:
         count: int,
         pairs: Array,
         p: int,
+        dtype: str,
     ) -> None:
         rows, columns = [], []
         for i, l in kept.planes:  # noqa: E741
             rows.append(np.arange(len(pairs)))
             columns.append(places[i, l][0] * p + (pairs @ (i, l)) % p)
         where = (np.concatenate(rows), np.concatenate(columns))
-        matrix = sparse.csr_array(
-            (np.full(len(where[0]), 1 / p), where), shape=(len(pairs), count * p)
-        )
+        shares = np.full(len(where[0]), 1 / p, dtype)
+        matrix = sparse.csr_array((shares, where), shape=(len(pairs), count * p))
         self._matrix, self._back = matrix, sparse.csr_array(matrix.T)
         self._surplus = (len(kept.planes) - 1) / p**2
 
@@ -117,6 +118,7 @@ class Lines:
         Number of directions.
     pairs : integers (u, 2)
     p : int
+    dtype : {"float32", "float64"}
     """
 
     def __init__(
@@ -126,6 +128,7 @@ class Lines:
         count: int,
         pairs: Array,
         p: int,
+        dtype: str,
     ) -> None:
         offsets = np.arange(-kept.reach, kept.reach + 1)
         used = kept.lines(p)
@@ -136,15 +139,19 @@ class Lines:
                 index[:, i + kept.reach, l + kept.reach] = multiples.index(n), direction
         # Place of every line's coefficient among those of (multiple, direction).
         self._flat = (index[0] * count + index[1]).ravel()
-        self._mask = used.reshape(len(used), -1) * (2 / p**3)
+        self._mask = (used.reshape(len(used), -1) * (2 / p**3)).astype(dtype)
         w = 2j * np.pi / p * np.arange(1, (p + 1) // 2)
-        self._outputs = _waves(p)
-        self._phases = np.exp(-w[:, None, None] * np.array(multiples)[:, None] * np.arange(p))
-        self._edges = np.exp(w[:, None, None] * np.arange(p)[:, None] * offsets)
+        self._outputs = _waves(p).astype(dtype)
+        waves = [
+            np.exp(-w[:, None, None] * np.array(multiples)[:, None] * np.arange(p)),
+            np.exp(w[:, None, None] * np.arange(p)[:, None] * offsets),
+        ]
+        self._complex = np.result_type(dtype, np.complex64)
+        self._phases, self._edges = (wave.astype(self._complex) for wave in waves)
         self._pairs = pairs[:, 0] * p + pairs[:, 1]
         self._shape = (count, p, p)
         # A multiple of a direction may serve two lines, (i, l) and (l, i).
-        self._sum = np.zeros((len(self._flat), len(multiples) * count))
+        self._sum = np.zeros((len(self._flat), len(multiples) * count), dtype)
         self._sum[np.arange(len(self._flat)), self._flat] = 1
 
     def spectrum(self, W: Array) -> Array:
@@ -161,7 +168,7 @@ class Lines:
         """Add the derivative by W to it."""
         count, p, _ = self._shape
         K = len(self._edges)
-        grid = np.zeros((K, p * p), dtype=complex)
+        grid = np.zeros((K, p * p), dtype=self._complex)
         grid[:, self._pairs] = by_spectrum
         edges = self._edges.conj()
         by_lines = (edges.transpose(0, 2, 1) @ (grid.reshape(K, p, p) @ edges)).reshape(
@@ -186,22 +193,23 @@ class Projected:
         Which activation, see `grokode.theory._updates`.
     rows : integers (u)
         Pairs, among `all_pairs`, whose logits are wanted.
+    dtype : {"float32", "float64"}
     """
 
-    def __init__(self, kept: Kept, p: int, code: int, rows: Array) -> None:
+    def __init__(self, kept: Kept, p: int, code: int, rows: Array, dtype: str) -> None:
         pairs = all_pairs(p)
         directions, places = directions_of(kept, p)
         along = np.array(directions, dtype=np.int64).T
         targets = np.stack([pairs @ along % p, pairs[:, ::-1] @ along % p], axis=0)
         targets = np.ascontiguousarray(targets.transpose(2, 0, 1), dtype=np.uint32)
-        halves = np.where(pairs[:, 0] == pairs[:, 1], 0.5, 1.0)
+        halves = np.where(pairs[:, 0] == pairs[:, 1], 0.5, 1.0).astype(dtype)
         self._kernel = (pairs.astype(np.uint32), targets, halves, code)
         self._shape, self._rows, self._margins = (len(directions), p), rows, kept.margins
         wanted, count = pairs[rows], len(directions)
-        self._planes = Planes(kept, places, count, wanted, p) if kept.planes else None
-        self._lines = Lines(kept, places, count, wanted, p) if kept.reach >= 0 else None
-        self._waves = np.ascontiguousarray(_waves(p).T)
-        self._room = Room()
+        self._planes = Planes(kept, places, count, wanted, p, dtype) if kept.planes else None
+        self._lines = Lines(kept, places, count, wanted, p, dtype) if kept.reach >= 0 else None
+        self._waves = np.ascontiguousarray(_waves(p).T, dtype=dtype)
+        self._room = Room(dtype)
 
     def forth(self, theta: Array, xi: Array) -> tuple[Array, Array | None]:
         """Kept logits (u, p) less the margins, and margins (u) if they are kept."""
@@ -212,7 +220,7 @@ class Projected:
         margins = self._room.array("margins", neurons // width, pairs)
         project(theta, xi, *self._kernel, width, projections, margins)
         W = (projections.reshape(-1, neurons) @ xi.T).reshape(count, p, p)
-        logits = np.zeros((len(self._rows), p))
+        logits = np.zeros((len(self._rows), p), xi.dtype)
         if self._planes is not None:
             logits += self._planes.logits(W)
         if self._lines is not None:
@@ -223,13 +231,13 @@ class Projected:
     def back(self, theta: Array, xi: Array, residual: Array, force: Array | None) -> Array:
         """Gradient (2, p, neuron) from the derivatives by what `forth` gave, right after it."""
         (count, p), neurons = self._shape, theta.shape[1]
-        by_W = np.zeros((count, p, p))
+        by_W = np.zeros((count, p, p), xi.dtype)
         if self._planes is not None:
             self._planes.back(residual, by_W)
         if self._lines is not None:
             cosines, sines = np.split(self._waves @ residual.T, 2)
             self._lines.back(cosines - 1j * sines, by_W)
-        by_margins = np.zeros(len(self._kernel[0]) if force is not None else 0)
+        by_margins = np.zeros(len(self._kernel[0]) if force is not None else 0, xi.dtype)
         if force is not None:
             by_margins[self._rows] = force
         gradient = self._room.array("gradient", 2, p, neurons)
@@ -238,7 +246,7 @@ class Projected:
         np.matmul(by_W.reshape(-1, p).T, flat, out=gradient[1])
         # The projections are used up; their place is taken.
         np.matmul(by_W.reshape(-1, p), xi, out=flat)
-        none = np.empty((0, neurons))
+        none = np.empty((0, neurons), xi.dtype)
         width = block_width(neurons)
         pull_back(theta, xi, *self._kernel, width, projections, by_margins, none, gradient)
         return gradient
@@ -250,21 +258,21 @@ class Whole:
     Parameters and methods as `Projected`.
     """
 
-    def __init__(self, kept: Kept, p: int, code: int, rows: Array) -> None:
+    def __init__(self, kept: Kept, p: int, code: int, rows: Array, dtype: str) -> None:
         pairs = all_pairs(p)
         self._pairs, self._code, self._rows = pairs.astype(np.uint32), code, rows
         self._here, self._there = pairs @ (p, 1), pairs @ (1, p)
-        self._once = np.where(pairs[:, 0] == pairs[:, 1], 0.5, 1.0)[:, None]
+        self._once = np.where(pairs[:, :1] == pairs[:, 1:], 0.5, 1.0).astype(dtype)
         self._answers, self._margins = np.arange(len(pairs)) % p, kept.margins
         self._mask = kept.mask(p)
-        self._room = Room()
+        self._room = Room(dtype)
 
     def forth(self, theta: Array, xi: Array) -> tuple[Array, Array | None]:
         """As `Projected.forth`."""
         hidden = self._room.array("hidden", len(self._pairs), theta.shape[1])
         hidden_values(theta, self._pairs, self._code, block_width(theta.shape[1]), hidden)
         whole = hidden @ xi.T
-        grid = np.empty((len(xi) ** 2, len(xi)))
+        grid = np.empty((len(xi) ** 2, len(xi)), xi.dtype)
         grid[self._here] = grid[self._there] = whole
         logits = self._cut(grid)[self._here[self._rows]]
         if not self._margins:
@@ -275,7 +283,7 @@ class Whole:
     def back(self, theta: Array, xi: Array, residual: Array, force: Array | None) -> Array:
         """As `Projected.back`."""
         p, neurons = theta.shape
-        grid = np.zeros((p * p, p))
+        grid = np.zeros((p * p, p), xi.dtype)
         grid[self._here[self._rows]] = residual
         cut = self._cut(grid)
         by_logits = self._once * (cut[self._here] + cut[self._there])
@@ -289,7 +297,8 @@ class Whole:
         np.matmul(by_logits, xi, out=hidden)
         targets = np.zeros((0, 2, len(self._pairs)), np.uint32)
         kernel = (self._pairs, targets, self._once[:, 0], self._code, block_width(neurons))
-        pull_back(theta, xi, *kernel, np.empty((0, p, neurons)), np.empty(0), hidden, gradient)
+        none = np.empty((0, p, neurons), xi.dtype)
+        pull_back(theta, xi, *kernel, none, none[:, 0, 0], hidden, gradient)
         return gradient
 
     def _cut(self, grid: Array) -> Array:
@@ -302,13 +311,14 @@ class Whole:
 class Room:
     """Places for arrays, the same at every call: fresh pages cost as much as filling them."""
 
-    def __init__(self) -> None:
+    def __init__(self, dtype: str) -> None:
         self._arrays: dict[str, Array] = {}
+        self._dtype = dtype
 
     def array(self, name: str, *shape: int) -> Array:
         """The place of that name, with whatever was left in it."""
         if name not in self._arrays or self._arrays[name].shape != shape:
-            self._arrays[name] = np.empty(shape)
+            self._arrays[name] = np.empty(shape, self._dtype)
         return self._arrays[name]
 
 

@@ -34,7 +34,12 @@ Array = NDArray[Any]
 
 
 def harmonic_flow(
-    initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike, *, keep: str = DEFAULT
+    initial: xr.Dataset,
+    rule: TrainingRule,
+    steps: ArrayLike,
+    *,
+    keep: str = DEFAULT,
+    dtype: str = "float64",
 ) -> xr.Dataset:
     """Spectrum at steps of the optimiser, the network feeling the kept modes of its logits only.
 
@@ -48,6 +53,9 @@ def harmonic_flow(
         Increasing, counted from the initial state.
     keep : str
         What is kept, see `grokode.theory.kept.parse_kept`.
+    dtype : {"float32", "float64"}
+        Number format of the weights; trainings themselves are most often in float32, which takes
+        half the time.
 
     Returns
     -------
@@ -73,11 +81,13 @@ def harmonic_flow(
     True
     """
     kept = parse_kept(keep)
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     initial, asked = rule.check_network(initial), rule.check_steps(steps)
     weights = fourier.weights(initial)
-    loss_of = KeptLoss(rule, kept)
+    loss_of = KeptLoss(rule, kept, dtype)
     neurons = weights.sizes["neuron"]
-    state = np.zeros((2, rule.p, neurons + -neurons % block_width(neurons)))
+    state = np.zeros((2, rule.p, neurons + -neurons % block_width(neurons)), dtype)
     state[0, :, :neurons], state[1, :, :neurons] = weights.theta.T, weights.xi.T
     moments, settings = np.zeros((2, *state.shape)), optimiser_settings(rule)
     path, losses = np.empty((len(asked), 2, rule.p, neurons)), np.empty(len(asked))
@@ -117,16 +127,17 @@ class KeptLoss:
     ----------
     rule : TrainingRule
     kept : Kept
+    dtype : {"float32", "float64"}
     """
 
-    def __init__(self, rule: TrainingRule, kept: Kept) -> None:
-        share = _shares(rule, rule.p)
+    def __init__(self, rule: TrainingRule, kept: Kept, dtype: str = "float64") -> None:
+        share = _shares(rule, rule.p).astype(dtype)
         rows = np.flatnonzero(share)
         self._share = share[rows]
         # The right answer of every training pair, as an index into its logits.
         self._right = np.arange(len(rows)), rows % rule.p
         cut = Projected if kept.projected else Whole
-        self._cut = cut(kept, rule.p, activation_code(rule), rows)
+        self._cut = cut(kept, rule.p, activation_code(rule), rows, dtype)
 
     def __call__(self, theta: Array, xi: Array) -> tuple[float, Array]:
         """Loss, and gradient (2, p, neuron) by theta and xi, each (p, neuron).
