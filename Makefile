@@ -7,14 +7,14 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 OUT ?= demo
 
-.PHONY: demo test lint types docs clean
+.PHONY: demo test attack lint types docs clean
 
 demo: $(READY)
 	$(BIN)/grokode demo --out $(OUT)
 
 test: lint types
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
-	  -n $(WORKERS) --dist loadfile --doctest-modules grokode theory nets compare tests
+	  -n $(WORKERS) --dist loadfile -m "not attack" --doctest-modules grokode theory nets compare tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -40,6 +40,10 @@ $(READY): pyproject.toml constraints.txt
 $(VENV)/.ready-docs: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
+
+attack: $(READY)
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
+	  -n $(WORKERS) --dist loadfile -m attack tests/attack
 
 clean:
 	rm -rf $(VENV) build *.egg-info demo site

@@ -1,25 +1,22 @@
 """The command line. Heavy imports wait inside the commands, so that --help answers at once."""
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+<<<<<<< HEAD
 from grokode.commands import analyse, replay, theory, train
+=======
+from grokode.commands import analyse, theory, train, training
+>>>>>>> main
 from grokode.console import one_line_errors
 
-__all__ = ["app", "main"]
+__all__ = ["application", "main"]
 
-app = typer.Typer(
-    name="grokode",
-    help="The theory of learning modular addition beside really trained networks.",
-    epilog="Start with: grokode demo --out demo",
-    add_completion=False,
-    # Plain help wraps names and paragraphs on a narrow terminal, where boxes cut them off.
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
 
+<<<<<<< HEAD
 for _command in (
     train.demo,
     train.train,
@@ -43,19 +40,55 @@ for _command in (
         # Whole in the list of commands; one taken from the docstring would be cut.
         short_help=(_command.__doc__ or "").split("\n\n")[0],
     )(_command)
+=======
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """All commands; the arguments say which network's flags `train` has."""
+    app = typer.Typer(
+        name="grokode",
+        help="The theory of learning modular addition beside really trained networks.",
+        epilog="Start with: grokode demo --out demo",
+        add_completion=False,
+        # Plain help wraps names and paragraphs on a narrow terminal, where boxes cut them off.
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_version)
+    for command in (
+        train.demo,
+        training.train(arguments),
+        train.import_,
+        train.info,
+        train.export,
+        analyse.winners,
+        analyse.trajectories,
+        analyse.logits,
+        analyse.mechanism,
+        analyse.grokking,
+        analyse.scores,
+        analyse.report,
+        theory.contour,
+        theory.prove,
+        theory.bench,
+    ):
+        app.command(
+            command.__name__.rstrip("_"),
+            # Whole in the list of commands; one taken from the docstring would be cut.
+            short_help=(command.__doc__ or "").split("\n\n")[0],
+        )(command)
+    return app
+>>>>>>> main
 
 
 def main() -> None:
     """Run the command line; errors a user can mend are one line and exit code 2."""
     with one_line_errors():
-        code = app(prog_name="grokode", standalone_mode=False)
+        code = application(sys.argv[1:])(prog_name="grokode", standalone_mode=False)
         # Typer turns Ctrl-C into this code without a word.
         if code == 130:
             raise KeyboardInterrupt
         sys.exit(code)
 
 
-@app.callback(invoke_without_command=True)
 def _version(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,

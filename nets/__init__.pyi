@@ -5,6 +5,10 @@ from .networks.two_layer_model import logits as logits
 from .published import import_published as import_published
 from .runs import Run as Run
 from .runs import open_run as open_run
+from .sweeps import Sweep as Sweep
+from .sweeps import open_sweep as open_sweep
+from .sweeps import read_sweep as read_sweep
+from .sweeps import run_sweep as run_sweep
 from .tasks import all_pairs as all_pairs
 from .tasks import split_pairs as split_pairs
 from .training.config import TrainingConfig as TrainingConfig

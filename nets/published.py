@@ -22,12 +22,11 @@ from numpy.typing import NDArray
 
 from grokode.nets import tasks
 from grokode.nets.networks.activations import check_activation
-from grokode.nets.runs import Run
+from grokode.nets.runs import Run, RunWriter, appearing
 from grokode.nets.tasks.examples import Examples
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.ensemble import Ensemble
 from grokode.nets.training.presets import PRESETS
-from grokode.nets.writer import RunWriter
 from grokode.theory.fourier import check_modulus
 
 __all__ = ["import_published", "read_checkpoint"]
@@ -141,19 +140,22 @@ def import_published(source: str | Path, out: str | Path, *, activation: str | N
         metrics = _metrics(final, accuracies, config.steps)
     metrics.append((config.steps, _last_metrics(config, theta, xi, train, test)))
 
-    partial = out.with_name(out.name + ".partial")
-    with RunWriter(partial) as writer:
+    with appearing(out) as partial, RunWriter(partial) as writer:
         seeds = [config.seed]
         attrs = {"source": source.name, "seconds": 0.0, "intervention": ""}
         data: Any = config.data
-        split = {"train": data.index(train)[None], "test": data.index(test)[None]}
-        writer.create(config, seeds, config.network.layout(config.data), split, attrs)
+        stored = {
+            "inputs": data.inputs,
+            "answers": data.answers(config.seed)[None],
+            "train": data.index(train)[None],
+            "test": data.index(test)[None],
+        }
+        writer.create(config, seeds, config.network.layout(config.data), stored, attrs)
         for step, layers in checkpoints.items():
             theta, xi = layers
             writer.checkpoint(step, seeds, {"theta": theta[None], "xi": xi[None]})
         writer.log(seeds, [(step, row[None]) for step, row in metrics])
         writer.publish(seeds, {}, 0.0)
-    partial.rename(out)
     return Run(out)
 
 

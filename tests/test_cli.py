@@ -369,7 +369,7 @@ def test_nothing_is_cut_on_a_narrow_terminal(grokode, run, monkeypatch, columns)
     winners, help_ = grokode("winners", run)[0], grokode("train", "--help")[0]
     for word in ("largest_magnitude", "predicted", "contested", "moment_flow"):
         assert word in winners
-    for word in ("--checkpoint-every", "separate_inputs", "he2026/standard"):
+    for word in ("--checkpoint-every", "--separate-inputs", "he2026/standard", "single_frequency"):
         assert word in help_
     assert "\N{HORIZONTAL ELLIPSIS}" not in winners + help_ + grokode("--help")[0]
     assert max(map(len, winners.splitlines())) <= int(columns)

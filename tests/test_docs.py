@@ -14,13 +14,13 @@ import pytest
 import typer.main
 
 from grokode import theory
-from grokode.cli import app
+from grokode.cli import application
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 WRITTEN = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-COMMANDS = typer.main.get_command(app).commands
+COMMANDS = typer.main.get_command(application()).commands
 
 _spec = importlib.util.spec_from_file_location("hooks", DOCS / "builder" / "hooks.py")
 hooks = importlib.util.module_from_spec(_spec)
@@ -135,7 +135,8 @@ def test_commands_page_has_every_command_and_option(made):
         part = re.split(r"^## ", made["commands.md"], flags=re.MULTILINE)
         (about,) = [text for text in part if text.startswith(f"`grokode {name}`")]
         assert inspect.cleandoc(command.help).splitlines()[0] in about
-        assert all(f"`{option}" in about for option in _options(command) if option[:2] == "--")
+        options = [option for option in _options(command) if option[:2] == "--"]
+        assert all(re.search(rf"(`|, |/ ){option}\b", about) for option in options)
 
 
 @by_name(WRITTEN)

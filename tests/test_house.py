@@ -38,10 +38,18 @@ FLOORS = {
         {"networks/two_layer_model", "networks/fused", "networks/autograd"},
         {"networks/two_layer", "networks/__init__", "training/optimizers"},
         {"training/config", "training/presets", "training/ensemble"},
-        {"manifest", "runs", "training/interventions"},
-        {"writer"},
+        {"training/interventions", "runs/layout", "runs/record"},
+        {"runs/manifest", "runs/store"},
+        {"runs/format2", "runs/source", "runs/output"},
+        {"runs/begun", "runs/run"},
+        {"runs/writer"},
+        {"runs/__init__"},
         {"training/requests", "training/loop", "published"},
+<<<<<<< HEAD
         {"replay"},
+=======
+        {"sweeps/sweep", "sweeps/engine", "sweeps/results", "sweeps/__init__"},
+>>>>>>> main
     ],
     "compare": [
         {"cells", "observe", "split", "forces", "alignment", "estimates", "kernels", "page"},

@@ -14,7 +14,7 @@ class OptimizerRule:
     Parameters
     ----------
     optimizer : str
-        sgd, adamw or adam.
+        The method.
     learning_rate : float
         Learning rate.
     warmup : int

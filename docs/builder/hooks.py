@@ -31,7 +31,8 @@ def pages() -> dict[str, str]:
 
 def commands_page() -> str:
     """The command line, as Typer documents it."""
-    command = [sys.executable, "-m", "typer", "grokode.cli", "utils", "docs", "--name", "grokode"]
+    made_from = str(Path(__file__).with_name("commands.py"))
+    command = [sys.executable, "-m", "typer", made_from, "utils", "docs", "--name", "grokode"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     # Typer's list of commands cuts each off in mid-sentence; the page's own contents will do.
     text = re.sub(r"\*\*Commands\*\*:\n.*?(?=^## )", "", text, flags=re.DOTALL | re.MULTILINE)

@@ -1,13 +1,13 @@
 """The two-layer network f(x, y)[j] = sum_m xi_m[j] sigma(theta_m[x] + theta'_m[y]), no biases."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grokode.nets.networks.activations import check_activation
+from grokode.nets.networks.activations import ACTIVATIONS, check_activation
 from grokode.nets.networks.base import Layout, Objective, Parameters
 from grokode.nets.networks.recipes import SEED_RECIPES
 from grokode.nets.networks.starts import INITIALISATIONS
@@ -40,7 +40,7 @@ class TwoLayer:
     neurons : int
         Width of the network.
     activation : str
-        quadratic, relu, abs, quartic, gelu, softplus, softplus2, exp, identity or cubic.
+        Of the neurons, a name in `ACTIVATIONS`.
     separate_inputs : bool
         Give y input weights of its own, theta_y, rather than those of x.
     embedding : int, optional
@@ -50,7 +50,7 @@ class TwoLayer:
     dropout : float
         Probability that a neuron is left out of a pair's logits while training.
     initial : str
-        gaussian, equal_magnitude or single_frequency.
+        Recipe of the start, a name in `INITIALISATIONS`.
     scale : float
         Size of the initial weights: gaussian draws scale * N(0, 1) / sqrt(p), the others set every
         magnitude alpha and beta to it.
@@ -68,6 +68,11 @@ class TwoLayer:
     >>> TwoLayer(neurons=8).layout(Modular(p=5))["xi"].shape
     (8, 5)
     """
+
+    CHOICES: ClassVar[dict[str, Collection[str]]] = {
+        "activation": ACTIVATIONS,
+        "initial": INITIALISATIONS,
+    }
 
     neurons: int
     activation: str = "quadratic"

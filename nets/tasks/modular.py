@@ -1,8 +1,8 @@
 """An operation mod p on two residues, on all pairs or a seeded part of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -66,8 +66,7 @@ class Modular:
     p : int
         Odd modulus.
     task : str
-        addition, subtraction, multiplication, quadratic_form (x^2 + x y + y^2), or random, a table
-        without structure.
+        The operation; quadratic_form is x^2 + x y + y^2, random a table without structure.
     train_fraction : float
         Part of the pairs trained on, in (0, 1]; the rest is the test set.
     loss : {"mean", "sum"}
@@ -85,6 +84,8 @@ class Modular:
     >>> Modular(p=23, train_fraction=0.75).split(seed=0)[0].shape
     (396,)
     """
+
+    CHOICES: ClassVar[dict[str, Collection[str]]] = {"task": OPERATIONS}
 
     p: int
     task: str = "addition"

@@ -147,6 +147,13 @@ dropout=0.0, initial='gaussian', scale=0.1), 0.5)
         """Whether the network and the task treat the two inputs alike."""
         return self.network.symmetric and self.data.mirror is not None
 
+    @staticmethod
+    def records(
+        data: type[Task] | None = None, network: type[Network] | None = None
+    ) -> tuple[type, ...]:
+        """The types of the four records, those of the default task and network if not given."""
+        return (data or Modular, network or TwoLayer, OptimizerRule, Schedule)
+
     def replace(self, **settings: Any) -> "TrainingConfig":
         """The same with other settings, as `dataclasses.replace` does."""
         return replace(self, **settings)

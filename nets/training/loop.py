@@ -11,13 +11,11 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.nets.manifest import never_published
-from grokode.nets.runs import Run
+from grokode.nets.runs import Run, RunWriter, never_published
 from grokode.nets.tasks.examples import Examples
 from grokode.nets.training import requests
 from grokode.nets.training.config import TrainingConfig, is_due
 from grokode.nets.training.ensemble import Ensemble, Intervention
-from grokode.nets.writer import RunWriter
 
 __all__ = ["DivergedError", "train"]
 
@@ -115,7 +113,9 @@ def train(
     else:
         # Everything that can be refused is refused before a directory is made.
         parameters = requests.start(config, seeds, initial)
+        answers = np.stack([config.data.answers(seed) for seed in seeds])
         data = requests.split(config, seeds, train_pairs)
+        data |= {"inputs": config.data.inputs, "answers": answers}
     try:
         with RunWriter(path) as writer:
             if resuming:
@@ -156,13 +156,13 @@ class _Training:
         self._config = config
         self._writer = writer
         self._step = step
-        self._began = time.perf_counter() - writer.manifest["attrs"]["seconds"]
+        self._began = time.perf_counter() - writer.seconds
         device = requests.device_of(config)
         self._train, self._test = (
             Examples.of(
                 config.data,
                 seeds,
-                writer.data(name, seeds),
+                [*writer.data(name, seeds)],
                 symmetric=config.symmetric,
                 dtype=getattr(torch, config.dtype),
                 device=device,
@@ -172,7 +172,7 @@ class _Training:
         self._every = _every(config, seeds, device) if config.log_grid else None
         self._ensemble = Ensemble(config, seeds, parameters, self._train, device)
         self._diverged_at = torch.full((len(seeds),), -1, device=device)
-        self._logged = max(writer.manifest["logged"], default=-1)
+        self._logged = writer.logged
         self._rows: list[tuple[int, NDArray[Any]]] = []
         self._grids: list[NDArray[Any]] = []
 

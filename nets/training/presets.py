@@ -7,6 +7,7 @@ ten updates is that of the authors' code; the text does not mention it, the stor
 import math
 from typing import Any
 
+from grokode.nets.records import check_choice
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory.modulus import check_modulus
 
@@ -73,15 +74,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
+def preset(name: str, p: int | None = None, **changes: Any) -> TrainingConfig:
     """A published configuration, at another modulus or with some values changed.
 
     Parameters
     ----------
     name : str
         One of `PRESETS`.
-    p : int
-        Odd modulus; 23 as published. The width is 512 up to p = 23 and grows as p^2 above.
+    p : int, optional
+        Odd modulus; as published if not given. The width of the two-layer networks is 512 up to
+        p = 23 and grows as p^2 above.
     **changes
         Settings of `TrainingConfig`.
 
@@ -100,7 +102,11 @@ def preset(name: str, p: int = 23, **changes: Any) -> TrainingConfig:
     >>> config.neurons, config.weight_decay, config.seed
     (814, 2.0, 3)
     """
-    if name not in tuple(PRESETS):
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
-    neurons = max(512, math.ceil(512 * check_modulus(p) ** 2 / 529))
-    return TrainingConfig.from_dict({"p": p, "neurons": neurons} | PRESETS[name] | changes)
+    check_choice("preset", name, tuple(PRESETS))
+    settings = dict(PRESETS[name])
+    if p is not None:
+        settings["p"] = p
+    if settings.get("network", "two_layer") == "two_layer":
+        modulus = settings.setdefault("p", 23)
+        settings["neurons"] = max(512, math.ceil(512 * check_modulus(modulus) ** 2 / 529))
+    return TrainingConfig.from_dict(settings | changes)

@@ -14,7 +14,8 @@ from grokode.compare.claims import Claim
 from grokode.compare.run_report import PARTS, report
 from grokode.compare.stages import stages
 from grokode.compare.statistics import score_statistics
-from grokode.nets.writer import RunWriter
+from grokode.nets.runs import RunWriter
+from grokode.nets.runs.layout import expected
 from tests.checkpoints import write_checkpoints
 
 CONFIG = nets.TrainingConfig(
@@ -60,11 +61,12 @@ def never_learned(folder):
     config = dataclasses.replace(CONFIG, learning_rate=1e-9, train_fraction=0.8, steps=40)
     run = nets.train(config, folder / "never")
     spoilt = run.weights.isel(step=-1).load()
-    layers = np.stack([spoilt.theta.values, spoilt.xi.values])
+    layers = {name: spoilt[name].values[None] for name in ("theta", "xi")}
+    bad = {name: np.full_like(layer, np.nan) for name, layer in layers.items()}
     with RunWriter(run.path) as writer:
         writer.reopen(config)
-        for step, values in ((60, np.full_like(layers, np.nan)), (80, layers)):
-            writer.checkpoint(step, [0], values[None])
+        for step, values in ((60, bad), (80, layers)):
+            writer.checkpoint(step, [0], values)
         writer.publish([0], {}, 1.0)
     return nets.open_run(run.path)
 
@@ -79,12 +81,24 @@ def relu_at_another_p(folder):
 def one_checkpoint(folder):
     """A published directory with nothing but its end."""
     source = write_checkpoints(folder / "p_5_dmlp_6_Quad_random_scale_0.1_decay_0")
-    run = nets.import_published(source, folder / "one")
-    with RunWriter(run.path) as writer:
-        writer.reopen(run.config)
-        del writer.manifest["steps"][1:]
+    run = nets.import_published(source, folder / "two")
+    first = run.weights.isel(step=0)
+    p = run.config.p
+    data = {
+        "inputs": nets.all_pairs(p),
+        "answers": nets.all_pairs(p).sum(1)[None] % p,
+        "train": np.arange(p * p)[None],
+        "test": np.arange(p * p)[None],
+    }
+    with RunWriter(folder / "one") as writer:
+        writer.create(run.config, [0], expected(run.config)[0], data, run.attrs)
+        step = int(first.step)
+        writer.checkpoint(step, [0], {name: first[name].values[None] for name in ("theta", "xi")})
+        rows = np.stack([*run.metrics.to_dataarray().values], axis=-1)
+        steps = run.metrics.step.values
+        writer.log([0], [(at, row[None]) for at, row in zip(steps, rows, strict=True)])
         writer.publish([0], {}, 1.0)
-    return nets.open_run(run.path)
+    return nets.open_run(folder / "one")
 
 
 def test_runs_that_went_wrong_get_their_page(tmp_path):

@@ -8,6 +8,7 @@ import torch
 
 from grokode import nets
 from grokode.nets import tasks
+from grokode.nets.runs.manifest import START, Header
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
 
@@ -256,7 +257,7 @@ def test_damaged_runs_are_named(tmp_path):
         nets.open_run(run.path)
     manifest.write_text(whole)
     (run.path / "arrays.zarr" / "weights" / "zarr.json").unlink()
-    with pytest.raises(ValueError, match="damaged at 'weights'"):
+    with pytest.raises(ValueError, match="damaged at 'weights/theta'"):
         _ = nets.open_run(run.path).weights
 
 
@@ -271,16 +272,23 @@ def test_a_training_killed_before_its_first_checkpoint_starts_afresh(tmp_path):
     whole = nets.train(SMALL, tmp_path / "whole")
     path = tmp_path / "killed"
     nets.train(dataclasses.replace(SMALL, steps=1), path)
+    # As a kill leaves it after everything was written but the manifest.
+    header = Header.parse((path / "run.json").read_bytes())
+    (path / "begun.json").write_bytes(dataclasses.replace(header, journal=(0, START)).text())
     (path / "run.json").unlink()
-    for state in path.glob("state-1.pth"):
-        state.rename(path / "state-0.pth")
     again = nets.train(SMALL, path, resume=True)
     np.testing.assert_array_equal(again.weights.theta, whole.weights.theta)
     # A folder with anything else in it is somebody's, and stays as it is.
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("precious")
-    with pytest.raises(FileExistsError, match="not overwritten"):
-        nets.train(SMALL, tmp_path / "mine", resume=True)
+    (tmp_path / "arrays" / "arrays.zarr").mkdir(parents=True)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "state-3.pth").write_text("precious")
+    for name in ("mine", "arrays", "state"):
+        before = sorted((tmp_path / name).rglob("*"))
+        with pytest.raises(FileExistsError, match="not overwritten"):
+            nets.train(SMALL, tmp_path / name, resume=True)
+        assert sorted((tmp_path / name).rglob("*")) == before
 
 
 def test_what_was_given_is_recorded(tmp_path):

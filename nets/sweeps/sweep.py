@@ -1,0 +1,203 @@
+"""What a sweep is: a base configuration, axes, seeds; from a small TOML file or in Python."""
+
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from grokode.nets.records import check_choice, nearest
+from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.presets import preset
+
+__all__ = ["Point", "Sweep", "read_sweep"]
+
+_RANGES: dict[str, Any] = {"linear": np.linspace, "log": np.geomspace}
+_KEEP = ("all", "ends")
+_TABLES = ("preset", "seeds", "keep", "draws", "draw_seed", "base", "axes")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One configuration of a sweep.
+
+    Parameters
+    ----------
+    number : int
+    values : dict
+        The value on every axis.
+    config : TrainingConfig
+    """
+
+    number: int
+    values: dict[str, Any]
+    config: TrainingConfig
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Configurations to train: every combination of the axes' values, each for every seed.
+
+    Parameters
+    ----------
+    base : dict
+        Settings that all points share, and ``preset`` if they start from one.
+    axes : dict
+        Setting -> its values. With ``draws``, all axes are drawn together instead, see there.
+    seeds : sequence of int
+        Trained side by side at every point.
+    keep : {"all", "ends"}
+        Checkpoints that a run keeps: those of its schedule, or the first and the last alone.
+    draws : int, optional
+        Number of points; every axis is then (least, largest, "linear" or "log"), and each point
+        draws its values uniformly or log-uniformly between them.
+    draw_seed : int
+        Of these draws.
+
+    Raises
+    ------
+    ValueError
+        For an axis that no configuration has, one without values, or a point that is no
+        configuration.
+
+    Examples
+    --------
+    >>> sweep = Sweep({"p": 5, "neurons": 8}, {"scale": [0.1, 0.2], "learning_rate": [1.0]})
+    >>> [point.values for point in sweep.points()]
+    [{'scale': 0.1, 'learning_rate': 1.0}, {'scale': 0.2, 'learning_rate': 1.0}]
+    """
+
+    base: Mapping[str, Any]
+    axes: Mapping[str, Sequence[Any]]
+    seeds: Sequence[int] = (0,)
+    keep: str = "all"
+    draws: int | None = None
+    draw_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("keep", self.keep, _KEEP)
+        for name, values in self.axes.items():
+            if name == "seed":
+                raise ValueError("axis seed is what seeds is for; give seeds = [...] instead")
+            if isinstance(values, str) or not isinstance(values, Sequence) or not values:
+                raise ValueError(f"axis {name} needs a list of values, got {values!r}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ValueError(f"seeds must be different integers, got {list(self.seeds)}")
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return self.draws or math.prod(len(values) for values in self.axes.values())
+
+    def points(self) -> Iterator[Point]:
+        """All points, in order; the last axis runs fastest."""
+        combinations = self._drawn() if self.draws else product(*self.axes.values())
+        for number, values in enumerate(combinations):
+            at = dict(zip(self.axes, values, strict=True))
+            yield Point(number, at, self._config(at))
+
+    def _drawn(self) -> Iterator[tuple[float, ...]]:
+        rng = np.random.default_rng(self.draw_seed)
+        for _ in range(self.draws or 0):
+            values = []
+            for name, (least, largest, scale) in self.axes.items():
+                check_choice(f"scale of axis {name}", scale, _RANGES)
+                share = rng.random()
+                values.append(
+                    least + share * (largest - least)
+                    if scale == "linear"
+                    else least * (largest / least) ** share
+                )
+            yield tuple(values)
+
+    def _config(self, values: Mapping[str, Any]) -> TrainingConfig:
+        settings = dict(self.base) | dict(values)
+        name = settings.pop("preset", None)
+        try:
+            config = preset(name, **settings) if name else TrainingConfig(**settings)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"the point {dict(values)} is no configuration: {error}") from error
+        config = config.replace(seed=self.seeds[0])
+        return config if self.keep == "all" else config.replace(checkpoint_every=config.steps)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {
+            "base": dict(self.base),
+            "axes": {name: list(values) for name, values in self.axes.items()},
+            "seeds": list(self.seeds),
+            "keep": self.keep,
+            "draws": self.draws,
+            "draw_seed": self.draw_seed,
+        }
+
+
+def read_sweep(file: str | Path) -> Sweep:
+    """A sweep from a TOML file.
+
+    Parameters
+    ----------
+    file : path
+        ``preset``, ``seeds`` (a number of them, or a list), ``keep``, ``draws`` and ``draw_seed``
+        at the top, settings under ``[base]`` and axes under ``[axes]``: lists, or ranges
+        ``{from = 0.01, to = 10, count = 7, scale = "log"}`` (``linear`` if not given), without
+        ``count`` where there are ``draws``.
+
+    Raises
+    ------
+    ValueError
+        If the file is no sweep, naming what is wrong.
+    """
+    path = Path(file)
+    try:
+        stored = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(
+            f"{path} is missing; give a sweep file, see grokode sweep --help"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path} is no TOML file ({error})") from error
+    for name in stored:
+        if name not in _TABLES:
+            raise ValueError(
+                f"{path}: unknown entry {name!r}{nearest(name, _TABLES)}; a sweep has "
+                f"{', '.join(_TABLES)}"
+            )
+    base = dict(stored.get("base", {}))
+    if "preset" in stored:
+        base["preset"] = stored["preset"]
+    seeds, draws = stored.get("seeds", 1), stored.get("draws")
+    try:
+        return Sweep(
+            base,
+            {
+                name: _values(name, values, drawn=draws is not None)
+                for name, values in stored.get("axes", {}).items()
+            },
+            seeds=range(seeds) if isinstance(seeds, int) else seeds,
+            keep=stored.get("keep", "all"),
+            draws=draws,
+            draw_seed=stored.get("draw_seed", 0),
+        )
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _values(name: str, given: Any, *, drawn: bool) -> list[Any]:
+    """Values of an axis: a list as it is, a range spelled out."""
+    if not isinstance(given, Mapping):
+        return given if isinstance(given, list) else [given]
+    wanted = {"from", "to"} if drawn else {"from", "to", "count"}
+    if set(given) - {"scale"} != wanted:
+        raise ValueError(f"axis {name} needs {', '.join(sorted(wanted))}, got {', '.join(given)}")
+    scale = check_choice(f"scale of axis {name}", given.get("scale", "linear"), _RANGES)
+    if drawn:
+        return [given["from"], given["to"], scale]
+    values = _RANGES[scale](given["from"], given["to"], given["count"])
+    whole = all(isinstance(given[end], int) for end in ("from", "to"))
+    rounded = [round(value) for value in values.tolist()]
+    return rounded if whole and np.allclose(values, rounded) else values.tolist()

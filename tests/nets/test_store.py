@@ -1,0 +1,488 @@
+"""The run store: formats, layout on disk, foreign folders, moves, alterations of every file."""
+
+import dataclasses
+import json
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import run_state_machine_as_test
+
+from grokode import nets
+from grokode.nets.runs import Layout, RunWriter
+from grokode.nets.runs.layout import expected
+from grokode.nets.runs.manifest import START, chained, digest_of
+from grokode.nets.training.config import TrainingConfig
+from tests.nets.store_model import CONFIG, SEEDS, StoreMachine, data, small_chunks, values
+
+SMALL = TrainingConfig(
+    p=5, neurons=3, dtype="float64", steps=20, checkpoint_every=10, log_every=5, scale=0.5
+)
+
+
+def test_any_history_against_a_model(monkeypatch):
+    small_chunks(monkeypatch)
+    # Few and short here; `make attack` has many.
+    few = settings(max_examples=5, stateful_step_count=20, deadline=None, database=None)
+    run_state_machine_as_test(StoreMachine, settings=few)
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    """Runs of format 2, written by grokode 0.1, and every value that it read from them."""
+    folder = tmp_path_factory.mktemp("format2")
+    with zipfile.ZipFile(Path(__file__).parent / "stores" / "format2.zip") as archive:
+        archive.extractall(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["one_seed", "separate", "diverged"])
+def test_every_value_of_format_2_reads_the_same(old, name):
+    run, stored = nets.open_run(old / name), np.load(old / "values.npz")
+    read = {f"weights/{key}": layer for key, layer in run.weights.items()}
+    read |= {f"metrics/{key}": rows for key, rows in run.metrics.items()}
+    read |= {"step": run.weights.step, "logged": run.metrics.step}
+    read |= {"train_pairs": run.train_pairs, "test_pairs": run.test_pairs}
+    if name == "separate":
+        read["correct"] = run.correct
+    wanted = {key.partition("/")[2] for key in stored.files if key.startswith(f"{name}/")}
+    assert wanted == {*read}
+    for key, found in read.items():
+        assert found.dtype == stored[f"{name}/{key}"].dtype
+        np.testing.assert_array_equal(found, stored[f"{name}/{key}"])
+    run.check_files()
+    for seed in run.seeds[:2]:
+        at = run.seeds.index(seed)
+        theta = stored[f"{name}/weights/theta"]
+        mine = run.select(seed).weights.theta
+        np.testing.assert_array_equal(
+            mine, (theta if len(run.seeds) == 1 else theta[at])[: len(mine)]
+        )
+
+
+def test_a_run_of_format_2_is_not_resumed(old):
+    run = nets.open_run(old / "one_seed")
+    before = {file: file.read_bytes() for file in run.path.rglob("*") if file.is_file()}
+    with pytest.raises(ValueError, match=r"grokode 0\.1: it can be read, but not resumed"):
+        nets.train(dataclasses.replace(run.stored_config, steps=80), run.path, resume=True)
+    assert before == {file: file.read_bytes() for file in before}
+
+
+def harms(file):
+    """What can befall a file of bytes."""
+    content = file.read_bytes()
+    yield "gone", None
+    yield "empty", b""
+    yield "cut", content[:-1]
+    yield "longer", content + b"\0"
+    for at in range(0, len(content), max(1, len(content) // 5)):
+        yield f"bit at {at}", content[:at] + bytes([content[at] ^ 16]) + content[at + 1 :]
+
+
+def edits(file):
+    """What metadata can be made to say without a word of protest from a reader of Zarr."""
+    document = json.loads(file.read_bytes())
+    changes = {
+        "dtype": {"data_type": "int32"},
+        "shape": {"shape": document.get("shape", [0])[::-1]},
+        "shorter": {"shape": [0, *document.get("shape", [0])[1:]]},
+        "add_offset": {"attributes": {"add_offset": 1.0}},
+        "scale_factor": {"attributes": {"scale_factor": 2}},
+        "time": {"attributes": {"units": "days since 2000-01-01"}},
+        "missing": {"attributes": {"_FillValue": 0}},
+        "fill": {"fill_value": 1},
+        "keys": {"chunk_key_encoding": {"name": "v2", "configuration": {"separator": "/"}}},
+        "names": {"dimension_names": document.get("dimension_names", ["a"])[::-1]},
+        "endian": {"codecs": [{"name": "bytes", "configuration": {"endian": "big"}}]},
+        "transpose": {
+            "codecs": [
+                {"name": "transpose", "configuration": {"order": [1, 0]}},
+                *document.get("codecs", []),
+            ]
+        },
+        "new": {"extra": True},
+    }
+    for name, change in changes.items():
+        if document | change != document:
+            yield name, json.dumps(document | change).encode()
+
+
+def snapshot(path):
+    """Everything that a run gives, or the error that it gives instead."""
+    run = nets.open_run(path)
+    run.check_files()
+    arrays = [*run.weights.load().values(), *run.metrics.values(), run.correct]
+    arrays = [*(np.asarray(array) for array in arrays), run.train_pairs, run.test_pairs]
+    return [*arrays, str(run.describe()), str(run.ended)]
+
+
+def refused_or_without_effect(path, file, content, expected_values):
+    """Alter a file and put it back; True if the alteration was refused."""
+    before = file.read_bytes()
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    refusal, found = "", []
+    try:
+        found = snapshot(path)
+    except (ValueError, UserWarning) as error:
+        refusal = str(error)
+    finally:
+        file.write_bytes(before)
+    assert "\n" not in refusal
+    if refusal:
+        return True
+    for one, other in zip(found, expected_values, strict=True):
+        np.testing.assert_array_equal(one, other)
+    return False
+
+
+@pytest.fixture(scope="module")
+def altered(tmp_path_factory):
+    path = tmp_path_factory.mktemp("altered") / "run"
+    config = dataclasses.replace(SMALL, log_grid=True, train_fraction=0.6)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("grokode.nets.runs.layout._METRICS_BYTES", 48)
+        patch.setattr("grokode.nets.runs.layout._GRID_BYTES", 150)
+        nets.train(config, path, seeds=[3, 1])
+        yield path, snapshot(path)
+
+
+def files_of(path):
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.name != ".lock")
+
+
+def test_every_file_altered_is_refused_or_without_effect(altered):
+    path, whole = altered
+    harmless = set()
+    for file in files_of(path):
+        for name, content in harms(file):
+            if not refused_or_without_effect(path, file, content, whole):
+                harmless.add((file.name.partition("-")[0], name.partition(" ")[0]))
+    kinds = {kind for kind, _ in harmless}
+    # States are read by a resume alone; the rest: what only other readers of Zarr look at.
+    assert kinds <= {"state", "tail", "c.1.0", "c.1.0.0.0", "journal.jsonl"}, harmless
+
+
+def test_metadata_edited_is_refused(altered):
+    path, whole = altered
+    for file in path.rglob("zarr.json"):
+        for name, content in edits(file):
+            assert refused_or_without_effect(path, file, content, whole), f"{name} of {file}"
+
+
+def swaps(path):
+    """Pairs of files of the same size that mean different things."""
+    arrays = path / "arrays.zarr"
+    for name in ("theta", "xi"):
+        yield arrays / f"weights/{name}/c.0.0.0.0", arrays / f"weights/{name}/c.1.0.0.0"
+    yield arrays / "weights/theta/c.1.0.0.0", arrays / "weights/xi/c.1.0.0.0"
+    yield arrays / "weights/theta/zarr.json", arrays / "weights/xi/zarr.json"
+    yield arrays / "metrics/train_loss/c.0.0", arrays / "metrics/test_loss/c.0.0"
+    yield arrays / "metrics/train_loss/zarr.json", arrays / "metrics/test_loss/zarr.json"
+    yield arrays / "data/train/c.0.0", arrays / "data/test/c.0.0"
+    yield arrays / "data/train", arrays / "data/test"
+    yield arrays / "data/inputs", arrays / "data/answers"
+
+
+def test_swapped_files_are_refused(altered):
+    path, _ = altered
+    for one, other in swaps(path):
+        aside = path / "aside"
+
+        def swap(one=one, other=other, aside=aside):
+            one.rename(aside)
+            other.rename(one)
+            aside.rename(other)
+
+        swap()
+        try:
+            with pytest.raises(ValueError, match="damaged"):
+                snapshot(path)
+        finally:
+            swap()
+
+
+def test_swapped_seeds_are_refused(altered):
+    path, _ = altered
+    for name in ("weights/theta/c.1.0.0.0", "data/answers/c.0.0", "data/train/c.0.0"):
+        file = path / "arrays.zarr" / name
+        before = file.read_bytes()
+        half = len(before) // 2
+        if before[:half] == before[half:]:
+            continue  # the answers are the same for every seed
+        file.write_bytes(before[half:] + before[:half])
+        with pytest.raises(ValueError, match="was altered"):
+            snapshot(path)
+        file.write_bytes(before)
+
+
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**30), 10**30)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.just("../victim/x.pth"),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+def places(values, path=()):
+    """Every place in nested values."""
+    if path:
+        yield path
+    inner = values.items() if isinstance(values, dict) else enumerate(values)
+    if isinstance(values, dict | list):
+        for key, value in inner:
+            if isinstance(value, dict | list):
+                yield from places(value, (*path, key))
+            else:
+                yield (*path, key)
+
+
+def put(values, path, value, remove):
+    for key in path[:-1]:
+        values = values[key]
+    if remove:
+        del values[path[-1]]
+    else:
+        values[path[-1]] = value
+
+
+def check_altered_manifest(path, draw):
+    """A part of run.json or of the journal is replaced or removed, and every digest made to fit."""
+    header = json.loads((path / "run.json").read_bytes())
+    lines = (path / "journal.jsonl").read_bytes().splitlines()
+    records = [json.loads(line.partition(b" ")[2]) for line in lines]
+    values = {"header": header, "records": records}
+    at = draw(st.sampled_from([*places(values)][2:]))
+    put(values, at, draw(JUNK), draw(st.booleans()))
+    records = values.get("records", records)
+    chain, journal = START, b""
+    for record in records:
+        body = json.dumps(record).encode()
+        chain = chained(chain, body)
+        journal += chain.encode() + b" " + body + b"\n"
+    if isinstance(header.get("journal"), dict) and at[:2] != ("header", "journal"):
+        header["journal"] = {"bytes": len(journal), "sha256": chain}
+    header.pop("sha256", None)
+    header["sha256"] = digest_of(header)
+    before = {name: (path / name).read_bytes() for name in ("run.json", "journal.jsonl")}
+    (path / "run.json").write_text(json.dumps(header))
+    (path / "journal.jsonl").write_bytes(journal)
+    refusal = ""
+    try:
+        snapshot(path)
+    except (ValueError, UserWarning) as error:
+        refusal = str(error)
+    finally:
+        for name, content in before.items():
+            (path / name).write_bytes(content)
+    assert "\n" not in refusal
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(st.data())
+def test_any_manifest_is_read_or_refused_in_one_line(altered, data):
+    check_altered_manifest(altered[0], data.draw)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("config", None),
+        ("config", {"p": 2**31 + 1, "neurons": 2_000_000_000}),
+        ("seeds", [10**30]),
+        ("seeds", [*range(10**5)]),
+        ("data", {"inputs": {"shape": [2**30, 2**30], "dtype": "int64", "sha256": []}}),
+        ("journal", {"bytes": 2 * 10**9, "sha256": "0" * 64}),
+        ("metrics", {"../../x": ""}),
+        ("attrs", {"source": [1]}),
+    ],
+)
+def test_absurd_manifests_are_refused_in_one_line(altered, part, value):
+    path, _ = altered
+    before = (path / "run.json").read_bytes()
+    header = json.loads(before)
+    header.pop("sha256")
+    header[part] = value
+    header["sha256"] = digest_of(header)
+    (path / "run.json").write_text(json.dumps(header))
+    try:
+        with pytest.raises(ValueError, match=r"(damaged|cut short).*restore it"):
+            nets.open_run(path)
+    finally:
+        (path / "run.json").write_bytes(before)
+
+
+def test_other_readers_of_zarr_see_the_same(tmp_path):
+    run = nets.train(dataclasses.replace(SMALL, log_grid=True), tmp_path / "run", seeds=[3, 1])
+    root = run.path / "arrays.zarr"
+    groups = {
+        name: xr.open_zarr(root, group=name, consolidated=False) for name in ("weights", "metrics")
+    }
+    for name, layer in run.weights.items():
+        assert groups["weights"][name].dims == ("step", "seed", *layer.dims[2:])
+        np.testing.assert_array_equal(groups["weights"][name].transpose("seed", ...), layer)
+    for name, rows in run.metrics.items():
+        np.testing.assert_array_equal(groups["metrics"][name].T, rows)
+        assert groups["metrics"][name].attrs == rows.attrs
+
+
+def test_grids_take_what_they_hold(tmp_path):
+    """At p = 97 with eight seeds a step of the grid has 75 kB; 75 MB were written for three."""
+    config = TrainingConfig(p=97, neurons=1, log_grid=True)
+    parameters = expected(config)[0]
+    with RunWriter(tmp_path / "run") as writer:
+        writer.create(config, range(8), parameters, data(config, range(8)), {})
+        layers = {name: np.zeros((8, 1, 97), dtype="float32") for name in parameters}
+        writer.checkpoint(0, range(8), layers)
+        grid = np.ones((8, 97, 97), dtype=np.uint8)
+        writer.log(range(8), [(step, np.zeros((8, 6))) for step in range(3)], [grid] * 3)
+        writer.publish(range(8), {}, 0.0)
+    grids = sum(f.stat().st_size for f in (tmp_path / "run/arrays.zarr/correct").iterdir())
+    assert grids < 4 * 8 * 97**2
+    assert nets.open_run(tmp_path / "run").correct.all()
+
+
+def test_a_run_moved_while_it_is_written_takes_its_writer_along(tmp_path):
+    path, away = tmp_path / "run", tmp_path / "away"
+    new = nets.train(SMALL, tmp_path / "new")
+    files = {file.name: file.read_bytes() for file in files_of(new.path)}
+
+    def swap(step, loss, accuracy):
+        if step == 15:
+            path.rename(away)
+            new.path.rename(path)
+
+    with pytest.raises(OSError, match="moved while it was written"):
+        nets.train(dataclasses.replace(SMALL, steps=40), path, seeds=[5], on_step=swap)
+    assert files == {file.name: file.read_bytes() for file in files_of(path)}
+    moved = nets.open_run(away)
+    assert moved.seeds == (5,)
+    np.testing.assert_array_equal(moved.weights.step, [0, 10, 20])
+    whole = nets.train(dataclasses.replace(SMALL, steps=40), tmp_path / "whole", seeds=[5])
+    again = nets.train(dataclasses.replace(SMALL, steps=40), away, seeds=[5], resume=True)
+    np.testing.assert_array_equal(again.weights.theta, whole.weights.theta)
+
+
+def test_a_run_moved_while_it_is_read_is_not_called_damaged(tmp_path):
+    run = nets.train(SMALL, tmp_path / "run")
+    run.path.rename(tmp_path / "away")
+    reads = (lambda: run.weights.load(), lambda: run.metrics, lambda: run.train_pairs)
+    for _ in range(2):
+        for read in reads:
+            with pytest.raises(ValueError, match="was moved, removed or replaced"):
+                read()
+        # Then another run is there in its place.
+        other = dataclasses.replace(SMALL, train_fraction=0.6)
+        nets.train(other, tmp_path / "run", seeds=[7], resume=True)
+    assert nets.open_run(tmp_path / "away").weights.step[-1] == 20
+
+
+def test_a_run_read_while_it_goes_on_stays_as_it_was_opened(tmp_path):
+    """The tail of the steps it was opened at is removed two publications later."""
+    run = nets.train(dataclasses.replace(SMALL, log_grid=True), tmp_path / "run")
+    before = run.metrics, run.correct.load()
+    nets.train(dataclasses.replace(SMALL, log_grid=True, steps=90), run.path, resume=True)
+    assert not (run.path / "tail-5.bin").exists()
+    assert run.metrics.equals(before[0])
+    assert run.correct.equals(before[1])
+    assert run.weights.step[-1] == 20
+
+
+def test_what_kills_leave_is_removed(tmp_path):
+    run = nets.train(SMALL, tmp_path / "run")
+    for name in ("state-7.pth", "tail-9.bin", f".{'0' * 16}.grokode-partial", "notes.txt"):
+        (run.path / name).write_text("left")
+    nets.train(dataclasses.replace(SMALL, steps=30), run.path, resume=True)
+    assert {file.name for file in run.path.iterdir()} == {
+        ".lock", "arrays.zarr", "journal.jsonl", "run.json", "notes.txt",
+        "state-20.pth", "state-30.pth", "tail-5.bin", "tail-7.bin",
+    }  # fmt: skip
+
+
+def test_links_are_not_followed(tmp_path):
+    """A link where the next state will be written is replaced, not written through."""
+    run = nets.train(SMALL, tmp_path / "run")
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (run.path / "state-30.pth").symlink_to(victim)
+    (run.path / "tail-7.bin").symlink_to(victim)
+    (run.path / "arrays.zarr/weights/theta/c.3.0.0.0").symlink_to(victim)
+    nets.train(dataclasses.replace(SMALL, steps=30), run.path, resume=True)
+    assert victim.read_text() == "precious"
+    assert not (run.path / "state-30.pth").is_symlink()
+
+
+def test_the_configuration_is_on_disk_before_the_first_checkpoint(tmp_path):
+    with RunWriter(tmp_path / "run") as writer:
+        writer.create(CONFIG, SEEDS, expected(CONFIG)[0], data(CONFIG, SEEDS), {})
+    assert nets.runs.asked_of(tmp_path / "run") == (CONFIG, SEEDS)
+    assert nets.runs.never_published(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"no run \(it has no run\.json\)"):
+        nets.open_run(tmp_path / "run")
+
+
+def test_a_split_that_is_not_known_is_said_to_be(tmp_path):
+    known = data(CONFIG, SEEDS)
+    del known["train"]
+    with RunWriter(tmp_path / "run") as writer:
+        writer.create(CONFIG, SEEDS, expected(CONFIG)[0], known, {})
+        layers = {name: values((3, 2, 3), 0) for name in ("theta", "xi")}
+        writer.checkpoint(0, SEEDS, layers)
+        writer.publish(SEEDS, {}, 0.0)
+    run = nets.open_run(tmp_path / "run")
+    assert run.test_pairs.shape == (3, 4, 2)
+    with pytest.raises(ValueError, match="does not say what its train are"):
+        _ = run.train_pairs
+    assert run.parameters.identical(run.weights.drop_attrs().assign_attrs(run.attrs))
+
+
+def test_what_does_not_fit_is_not_written(tmp_path):
+    with RunWriter(tmp_path / "run") as writer:
+        wrong = {"theta": Layout(("neuron", "x"), (1, 3))}
+        with pytest.raises(ValueError, match="parameters must be"):
+            writer.create(CONFIG, SEEDS, wrong, data(CONFIG, SEEDS), {})
+        writer.create(CONFIG, SEEDS, expected(CONFIG)[0], data(CONFIG, SEEDS), {})
+        with pytest.raises(ValueError, match=r"weights/theta must be float64 of shape \(3, 2, 3\)"):
+            writer.checkpoint(0, SEEDS, {"theta": np.zeros((3, 2, 4)), "xi": np.zeros((3, 2, 3))})
+        with pytest.raises(ValueError, match="no new checkpoint"):
+            writer.publish(SEEDS, {}, 0.0)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "arrays.zarr").mkdir()
+    with (
+        RunWriter(tmp_path / "mine") as writer,
+        pytest.raises(FileExistsError, match="not overwritten"),
+    ):
+        writer.create(CONFIG, SEEDS, expected(CONFIG)[0], data(CONFIG, SEEDS), {})
+
+
+def test_an_import_touches_nothing_beside_it(tmp_path):
+    """A run called mine.partial was wiped by an import to mine."""
+    shutil.copytree(nets.train(SMALL, tmp_path / "run").path, tmp_path / "mine.partial")
+    with nets.runs.appearing(tmp_path / "mine") as folder:
+        assert folder.parent == tmp_path
+        (folder / "x").write_text("")
+    nets.open_run(tmp_path / "mine.partial").check_files()
+    with pytest.raises(FileExistsError), nets.runs.appearing(tmp_path / "mine"):
+        pass
+    with pytest.raises(KeyError), nets.runs.appearing(tmp_path / "never"):
+        raise KeyError
+    assert {*os.listdir(tmp_path)} == {"run", "mine.partial", "mine"}

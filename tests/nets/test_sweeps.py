@@ -1,0 +1,163 @@
+"""Sweeps: what points there are, that each is trained once and as if alone, and what is refused."""
+
+import json
+import multiprocessing
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from grokode import nets
+from grokode.nets import sweeps
+from grokode.nets.sweeps.engine import run_of, train_point
+
+BASE = {"p": 5, "neurons": 6, "steps": 40, "checkpoint_every": 20, "log_every": 20}
+
+FILE = """
+seeds = [3, 5]
+[base]
+p = 5
+neurons = 6
+[axes]
+scale = [0.1, 0.2]
+learning_rate = {from = 0.01, to = 1.0, count = 3, scale = "log"}
+steps = {from = 10, to = 30, count = 3}
+"""
+
+
+def test_a_file_says_the_points(tmp_path):
+    (tmp_path / "s.toml").write_text(FILE)
+    sweep = sweeps.read_sweep(tmp_path / "s.toml")
+    points = list(sweep.points())
+    assert (sweep.size, len(points), list(sweep.seeds)) == (18, 18, [3, 5])
+    assert points[4].values == {"scale": 0.1, "learning_rate": pytest.approx(0.1), "steps": 20}
+    assert points[4].config == nets.TrainingConfig(
+        p=5, neurons=6, scale=0.1, learning_rate=points[4].values["learning_rate"], steps=20, seed=3
+    )
+
+
+def test_draws_are_seeded_and_spread(tmp_path):
+    text = "draws = 400\n[base]\np = 5\nneurons = 6\n[axes]\n"
+    text += 'weight_decay = {from = 0.01, to = 100.0, scale = "log"}\nscale = {from = 1, to = 3}\n'
+    (tmp_path / "s.toml").write_text(text)
+    one, two = ([p.values for p in sweeps.read_sweep(tmp_path / "s.toml").points()] for _ in "ab")
+    assert one == two
+    logs = np.log10([values["weight_decay"] for values in one])
+    # The mean of 400 uniform draws on [-2, 2] has a standard error of 0.06.
+    assert abs(logs.mean()) < 0.3
+    assert -2 <= logs.min() < -1.9 < 1.9 < logs.max() <= 2
+    assert 1 <= min(values["scale"] for values in one) < max(v["scale"] for v in one) <= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("[axes]\ncolour = [1]\n[base]\np = 5\nneurons = 6", "unknown setting 'colour'"),
+        ("[axes]\nscale = []\n[base]\np = 5\nneurons = 6", "axis scale needs a list of values"),
+        ("[axes]\nscale = {from = 1}", "axis scale needs count, from, to"),
+        ("[axes]\nseed = [1]", "axis seed is what seeds is for"),
+        ("axs = 3", "unknown entry 'axs'; did you mean axes?"),
+        ("[base\n", "is no TOML file"),
+        ("keep = 'some'", "keep must be one of all, ends"),
+        ("[axes]\np = [5, 6]\n[base]\nneurons = 4", "p must be odd"),
+    ],
+)
+def test_what_is_no_sweep_is_refused_before_anything_is_made(tmp_path, text, match):
+    (tmp_path / "s.toml").write_text(text)
+    with pytest.raises(ValueError, match=match):
+        sweeps.run_sweep(sweeps.read_sweep(tmp_path / "s.toml"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sweep_is_trained_resumed_and_read_as_one_dataset(tmp_path):
+    """Points are as if alone; one that diverges is recorded; a second call trains nothing."""
+    sweep = sweeps.Sweep(BASE, {"learning_rate": [0.1, 1e9], "scale": [0.5, 2.0]}, seeds=[0, 4])
+    seen = []
+    ended = sweeps.run_sweep(sweep, tmp_path / "s", workers=1, on_progress=seen.append)
+    assert (ended.points, ended.done) == (4, 2)
+    assert [failure.point for failure in ended.failed] == [2, 3]
+    assert all("stopped being finite" in failure.reason for failure in ended.failed)
+    assert [progress.done + len(progress.failed) for progress in seen] == [0, 1, 2, 3, 4, 4]
+    alone = nets.train(
+        nets.TrainingConfig(**BASE, learning_rate=0.1, scale=2.0), tmp_path / "alone", seeds=[0, 4]
+    )
+    result = sweeps.open_sweep(tmp_path / "s")
+    table = result.dataset()
+    assert table.train_loss.dims == ("learning_rate", "scale", "seed")
+    np.testing.assert_array_equal(
+        table.train_loss.sel(learning_rate=0.1, scale=2.0), alone.metrics.train_loss.isel(step=-1)
+    )
+
+    # Any measure can be mapped; one that refuses leaves its place empty.
+    def picky(run):
+        if run.config.scale < 1:
+            raise ValueError("too small")
+        return {"leading": float(abs(run.weights.theta.isel(step=-1)).max())}
+
+    mapped = result.dataset(picky).leading
+    assert mapped.sel(scale=2.0, learning_rate=0.1).notnull().all()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*.json")}
+    again = sweeps.run_sweep(sweep, tmp_path / "s")
+    assert (again.done, again.failed) == (ended.done, ended.failed)
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "s").rglob("*.json")} == before
+    changed = sweeps.Sweep(BASE, sweep.axes, seeds=[0])
+    with pytest.raises(ValueError, match=r"seeds is \[0, 4\] in .*, got \[0\]"):
+        sweeps.run_sweep(changed, tmp_path / "s")
+
+
+def test_a_killed_worker_costs_nothing(tmp_path):
+    """kill -9 of the process that trains: the point goes on from its checkpoint, same bits."""
+    base = BASE | {"steps": 6_000, "checkpoint_every": 100, "log_every": 1_000}
+    sweep = sweeps.Sweep(base, {"scale": [0.5]})
+    killed = []
+
+    def kill():
+        state = run_of(tmp_path / "s", 0) / "run.json"
+        until = time.monotonic() + 120
+        while not state.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGKILL)
+            killed.append(child.pid)
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    ended = sweeps.run_sweep(sweep, tmp_path / "s", workers=1)
+    thread.join()
+    assert killed
+    assert (ended.done, ended.failed) == (1, ())
+    whole = nets.train(nets.TrainingConfig(**base, scale=0.5), tmp_path / "whole")
+    run = nets.open_run(run_of(tmp_path / "s", 0))
+    np.testing.assert_array_equal(
+        run.weights.theta.isel(step=-1), whole.weights.theta.isel(step=-1)
+    )
+
+
+def test_a_point_trained_twice_is_the_same_run(tmp_path):
+    """As a cluster may: the second finds it finished and touches nothing."""
+    sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
+    sweeps.run_sweep(sweep, tmp_path / "s", workers=1)
+    folder = run_of(tmp_path / "s", 0)
+    before = nets.open_run(folder).weights.theta.values
+    assert train_point(str(tmp_path / "s"), 0, sweep) is None
+    np.testing.assert_array_equal(nets.open_run(folder).weights.theta.values, before)
+
+
+def test_directories_of_others_and_absurd_sizes_are_left_alone(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("precious")
+    sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
+    with pytest.raises(FileExistsError, match="holds no sweep"):
+        sweeps.run_sweep(sweep, tmp_path / "mine")
+    many = sweeps.Sweep(BASE, {"scale": np.linspace(1, 2, 1000).tolist(), "steps": [1] * 1000})
+    with pytest.raises(ValueError, match="the sweep has 1000000 points"):
+        sweeps.run_sweep(many, tmp_path / "many")
+    with pytest.raises(ValueError, match=r"has no sweep\.json"):
+        sweeps.open_sweep(tmp_path / "mine")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "sweep.json").write_text(json.dumps([1]))
+    with pytest.raises(ValueError, match="damaged"):
+        sweeps.open_sweep(tmp_path / "bad")
