@@ -6,41 +6,12 @@ from typing import Annotated
 
 import typer
 
-<<<<<<< HEAD
-from grokode.commands import analyse, replay, theory, train
-=======
-from grokode.commands import analyse, theory, train, training
->>>>>>> main
+from grokode.commands import analyse, replay, theory, train, training
 from grokode.console import one_line_errors
 
 __all__ = ["application", "main"]
 
 
-<<<<<<< HEAD
-for _command in (
-    train.demo,
-    train.train,
-    train.import_,
-    train.info,
-    train.export,
-    analyse.winners,
-    analyse.trajectories,
-    analyse.logits,
-    analyse.mechanism,
-    analyse.grokking,
-    analyse.scores,
-    analyse.report,
-    replay.replay,
-    theory.contour,
-    theory.prove,
-    theory.bench,
-):
-    app.command(
-        _command.__name__.rstrip("_"),
-        # Whole in the list of commands; one taken from the docstring would be cut.
-        short_help=(_command.__doc__ or "").split("\n\n")[0],
-    )(_command)
-=======
 def application(arguments: Sequence[str] = ()) -> typer.Typer:
     """All commands; the arguments say which network's flags `train` has."""
     app = typer.Typer(
@@ -66,6 +37,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         analyse.grokking,
         analyse.scores,
         analyse.report,
+        replay.replay,
         theory.contour,
         theory.prove,
         theory.bench,
@@ -76,7 +48,6 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
             short_help=(command.__doc__ or "").split("\n\n")[0],
         )(command)
     return app
->>>>>>> main
 
 
 def main() -> None:

@@ -45,11 +45,8 @@ FLOORS = {
         {"runs/writer"},
         {"runs/__init__"},
         {"training/requests", "training/loop", "published"},
-<<<<<<< HEAD
         {"replay"},
-=======
         {"sweeps/sweep", "sweeps/engine", "sweeps/results", "sweeps/__init__"},
->>>>>>> main
     ],
     "compare": [
         {"cells", "observe", "split", "forces", "alignment", "estimates", "kernels", "page"},
