@@ -22,6 +22,10 @@ from grokode.theory.rule import TrainingRule
 __all__ = ["Ladder", "Rung", "current_leaders", "ladder", "observed_spectra"]
 
 
+AFFORDABLE = 120.0
+"""Seconds of a core beyond which a predictor is left out unless it is asked for by name."""
+
+
 @dataclass(frozen=True, eq=False)
 class Rung:
     """What one predictor says of a run.
@@ -94,7 +98,8 @@ def ladder(run: Run, rules: Sequence[str] = tuple(PREDICTORS)) -> Ladder:
     run : Run
         Of one seed, with at least two checkpoints.
     rules : sequence of str
-        Names of predictors, see `grokode.theory.predictors`.
+        Names of predictors, see `grokode.theory.predictors`. Of all of them together, those that
+        take longer than `AFFORDABLE` are left out, with that for their failure.
 
     Returns
     -------
@@ -126,11 +131,12 @@ def ladder(run: Run, rules: Sequence[str] = tuple(PREDICTORS)) -> Ladder:
     rule = replace(rule, steps=int(steps[-1] - steps[0]), first_step=int(steps[0]))
     initial = observed.isel(step=0, drop=True)
     elsewhere = _outside_every_theory(run.config)
+    limit = AFFORDABLE if tuple(rules) == tuple(PREDICTORS) else np.inf
     return Ladder(
         observed=observed,
         rule=rule,
         rungs={
-            predictor.name: _climb(predictor, initial, rule, steps, elsewhere)
+            predictor.name: _climb(predictor, initial, rule, steps, elsewhere, limit)
             for predictor in predictors
         },
         train_loss=run.metrics.train_loss.load().reindex(step=steps),
@@ -195,9 +201,14 @@ def _climb(
     rule: TrainingRule,
     steps: np.ndarray,
     elsewhere: str,
+    limit: float,
 ) -> Rung:
     outside = "; ".join(filter(None, [elsewhere, predictor.covers(rule, initial)]))
     path, failure = None, ""
+    if predictor.seconds and (seconds := predictor.seconds(rule, initial.sizes["neuron"])) > limit:
+        none = xr.full_like(fourier.beta(initial), np.nan)
+        reason = f"it would take about {seconds:.0f} s; ask for it by name"
+        return Rung(predictor, none, None, outside, reason)
     # A flow that diverges is told by its NaN, below.
     with np.errstate(all="ignore"):
         try:

@@ -50,7 +50,7 @@ FLOORS = {
     ],
     "compare": [
         {"cells", "observe", "split", "forces", "alignment", "estimates", "kernels", "page"},
-        {"rungs", "cosines", "phases", "leakage", "budget", "logits", "progress"},
+        {"rungs", "retrained", "cosines", "phases", "leakage", "budget", "logits", "progress"},
         {"winners", "trajectories", "corollary", "mechanism", "stages", "statistics"},
         {"perturbed", "tables", "logit_tables", "mechanism_tables", "stage_tables"},
         {"claims"},

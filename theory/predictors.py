@@ -19,7 +19,7 @@ from grokode.theory import fourier
 from grokode.theory._checks import any_array, check_increasing
 from grokode.theory._updates import ACTIVATIONS
 from grokode.theory.exact import blowup_time, evolve
-from grokode.theory.harmonic_flow import harmonic_flow
+from grokode.theory.harmonic_flow import harmonic_flow, harmonic_seconds
 from grokode.theory.kept import DEFAULT, parse_kept
 from grokode.theory.moment_flow import clock_flow, moment_flow
 from grokode.theory.neuron_flow import PLATEAU_MARGIN, neuron_flow
@@ -82,6 +82,7 @@ class Predictor:
     all_pairs: bool = False
     start: Callable[[xr.Dataset], str] | None = None
     ranks_at_end: bool = False
+    seconds: Callable[[TrainingRule, int], float] | None = None
 
     def winners(self, initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
         """Predicted winning frequency of every neuron, (..., neuron); 0 where there is no score."""
@@ -355,6 +356,7 @@ def _harmonic(name: str, keep: str) -> Predictor:
         # Shifted pairs of which some are trained on and some are not have no common average.
         all_pairs="symmetric" in kept.sets and not kept.margins,
         ranks_at_end=True,
+        seconds=lambda rule, neurons: harmonic_seconds(rule, neurons, keep),
     )
 
 

@@ -170,7 +170,7 @@ def test_scores_over_a_run_are_those_of_its_checkpoints(tmp_path):
 
 
 def test_score_as_printed_has_its_epsilon():
-    """Written out from its definition; on large weights it is the score itself, on small it isn't."""
+    """Written out from its definition; the score itself on large weights, not on small ones."""
     rng = np.random.default_rng(0)
     theta, xi = rng.normal(size=(2, 40, 7))
     gaps = []

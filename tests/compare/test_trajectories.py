@@ -21,7 +21,10 @@ from grokode.compare.trajectories import (
 )
 from grokode.theory import fourier
 
-FLOWS = ["ticket_flow", "neuron_flow", "clock_flow", "moment_flow"]
+FLOWS = [
+    *("ticket_flow", "neuron_flow", "clock_flow", "moment_flow"),
+    *("symmetric_flow", "harmonic_flow"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +95,7 @@ def test_partings_agree_with_one_rung_alone(errors):
 def test_adamw_has_no_flow_time(tmp_path):
     run = training(tmp_path / "run", optimizer="adamw", steps=100, checkpoint_every=50)
     found = rung_errors(run)
-    assert found.rule.values.tolist() == ["neuron_flow"]
+    assert found.rule.values.tolist() == ["neuron_flow", "symmetric_flow", "harmonic_flow"]
     with pytest.raises(ValueError, match="optimizer is adamw, not sgd; choose one of neuron_flow"):
         trajectories(run)
     with pytest.raises(ValueError, match="it ranks tickets only"):
