@@ -35,7 +35,8 @@ def winners(
             metavar="RULE",
             help="Rung to score, repeatable; all if not given: chance, misalignment (least |D|, "
             "the published corollary), largest_magnitude, blowup_time (first to diverge under the "
-            "exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow.",
+            "exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow, "
+            "symmetric_flow, harmonic_flow; harmonic_flow:KEPT keeps other modes, as rows+5.",
         ),
     ] = None,
     seed: Seed = None,
@@ -71,7 +72,8 @@ def trajectories(
     run: RunPath,
     rule: Annotated[
         str,
-        typer.Option(help="Rung to lay over: ticket_flow, neuron_flow, clock_flow or moment_flow."),
+        typer.Option(help="Rung to lay over: ticket_flow, neuron_flow, clock_flow, moment_flow, "
+            "symmetric_flow or harmonic_flow."),
     ] = "ticket_flow",
     neuron: Annotated[
         int | None, typer.Option(help="Draw the frequencies of this neuron, not the errors.")

@@ -48,8 +48,9 @@ def test_every_flow_has_errors(small_run, climbed, errors):
     assert errors.rule.values.tolist() == FLOWS
     for rung in FLOWS:
         row = errors.sel(rule=rung)
-        # The same checkpoint, through a transform and back.
-        assert float(row.beta_error[0]) < 1e-12
+        # The same checkpoint, through a transform and back, in float32 for two of the flows.
+        single = rung in ("symmetric_flow", "harmonic_flow")
+        assert float(row.beta_error[0]) < (1e-6 if single else 1e-12)
         alone = trajectory_errors(trajectories(small_run, rung, climbed=climbed))
         np.testing.assert_array_equal(row.beta_error, alone.beta_error)
     # By another route: norms of plain arrays.
