@@ -72,8 +72,10 @@ def trajectories(
     run: RunPath,
     rule: Annotated[
         str,
-        typer.Option(help="Rung to lay over: ticket_flow, neuron_flow, clock_flow, moment_flow, "
-            "symmetric_flow or harmonic_flow."),
+        typer.Option(
+            help="Rung to lay over: ticket_flow, neuron_flow, clock_flow, moment_flow, "
+            "symmetric_flow or harmonic_flow."
+        ),
     ] = "ticket_flow",
     neuron: Annotated[
         int | None, typer.Option(help="Draw the frequencies of this neuron, not the errors.")
