@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, automaton, circuit, demo, runs, sweep, theory, training
+from grokode.commands import (
+    analyse,
+    automaton,
+    circuit,
+    demo,
+    replay,
+    runs,
+    sweep,
+    theory,
+    training,
+)
 from grokode.console import one_line_errors
 
 __all__ = ["application", "main"]
@@ -40,6 +50,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         analyse.scores,
         automaton.automaton,
         analyse.report,
+        replay.replay,
         theory.contour,
         theory.prove,
         theory.bench,

@@ -31,7 +31,10 @@ FLOORS = {
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"}
         | {"_stepper", "_stepper_lanes", "cuda_solvers"},
-        {"neuron_flow", "moment_flow", "lottery", "streaming", "mergers"},
+        {"_updates", "kept"},
+        {"_projections"},
+        {"_truncation"},
+        {"neuron_flow", "moment_flow", "harmonic_flow", "lottery", "streaming", "mergers"},
         {"predictors"},
         {f"identities/{name}" for name in IDENTITIES},
         {"__init__"},
@@ -41,7 +44,7 @@ FLOORS = {
         {"tasks/base", "tasks/modular", "tasks/dihedral", "tasks/examples", "tasks/machines"},
         {"tasks/squares", "tasks/sequences"},
         {"tasks/automata", "tasks/parity", "tasks/__init__"},
-        {"networks/base", "networks/activations", "networks/starts"},
+        {"networks/base", "networks/activations", "networks/starts", "networks/recipes"},
         {"networks/two_layer_model", "networks/fused", "networks/autograd", "networks/prefixes"}
         | {"networks/own_pairs"},
         {
@@ -71,7 +74,7 @@ FLOORS = {
             "readers/state_dict",
             "readers/zhong2023",
         },
-        {"readers/registry", "readers/__init__"},
+        {"readers/registry", "readers/__init__", "replay"},
         {"sweeps/sweep", "sweeps/engine", "sweeps/results", "sweeps/__init__"},
         {"__init__"},
     ],
@@ -82,7 +85,14 @@ FLOORS = {
         {"common/checkpoints"},
         {"common/events"},
         {"question"},
-        {"lottery/ladder", "logits/fits", "logits/budget", "mechanism/cosines", "mechanism/phases"}
+        {
+            "lottery/retrained",
+            "lottery/ladder",
+            "logits/fits",
+            "logits/budget",
+            "mechanism/cosines",
+            "mechanism/phases",
+        }
         | {"mechanism/leakage", "grokking/forces", "grokking/split", "alignment/scores"}
         | {f"circuit/{name}" for name in ("computation", "groups", "kernel_fits", "neurons")}
         | {"circuit/waves", "automata/clusters", "automata/animation", "automata/pair_paths"},
@@ -114,7 +124,7 @@ FLOORS = {
         {"commands/options", "commands/flags"},
         {"commands/telling"},
         {f"commands/{name}" for name in ("analyse", "automaton", "circuit", "demo", "runs")}
-        | {"commands/sweep", "commands/theory", "commands/training"},
+        | {"commands/replay", "commands/sweep", "commands/theory", "commands/training"},
         {"cli"},
         {"__main__"},
     ],

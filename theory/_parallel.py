@@ -21,7 +21,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 _alone = False  # whether this process was forked from one whose threads run
 
 
-def parallel(function: Function, *, cache: bool = True) -> Function:
+def parallel(function: Function, *, cache: bool = True, fastmath: Any = False) -> Function:
     """Compile a loop over `numba.prange` for all threads, and for one thread in a forked child.
 
     Parameters
@@ -29,6 +29,8 @@ def parallel(function: Function, *, cache: bool = True) -> Function:
     function : function
     cache : bool
         Whether numba keeps the compiled code on disk.
+    fastmath : bool or set of str
+        What the compiler may do to the order of operations, see `numba.njit`.
 
     Examples
     --------
@@ -41,7 +43,7 @@ def parallel(function: Function, *, cache: bool = True) -> Function:
     >>> out.tolist()
     [0.0, 2.0, 4.0]
     """
-    options: dict[str, Any] = {"cache": cache, "error_model": "numpy"}
+    options: dict[str, Any] = {"cache": cache, "error_model": "numpy", "fastmath": fastmath}
     threads: Any = nb.njit(parallel=True, **options)(function)
     # numba's cache tells code apart by the names of functions alone.
     serial: Any = nb.njit(**options)(renamed(function, "alone"))

@@ -10,7 +10,6 @@ step, so this holds for any activation, optimiser and training set, and for seve
 neuron, up to the end of the plateau. Cost: O(p^2) a neuron and step.
 """
 
-import math
 from typing import Any
 
 import numba as nb
@@ -20,14 +19,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import fourier
 from grokode.theory._parallel import parallel
+from grokode.theory._updates import (
+    ACTIVATIONS,
+    activation_code,
+    optimiser_settings,
+    sigma,
+    update,
+)
 from grokode.theory.rule import TrainingRule
 
 __all__ = ["ACTIVATIONS", "PLATEAU_MARGIN", "neuron_flow"]
 
 Array = NDArray[Any]
-
-ACTIVATIONS = ("quadratic", "relu", "abs", "quartic", "softplus", "gelu")
-"""z^2, max(z, 0), |z|, z^4, log(1 + e^z) and z times the normal distribution function."""
 
 PLATEAU_MARGIN = 2.0
 """The plateau is over when the mean margin, right answer over mean logit, is this times log p.
@@ -78,10 +81,7 @@ def neuron_flow(
     >>> neuron_flow(start, rule, [0, 20]).theta_hat.shape
     (2, 8, 2)
     """
-    if rule.activation not in ACTIVATIONS:
-        raise ValueError(
-            f"activation must be one of {', '.join(ACTIVATIONS)}, got {rule.activation!r}"
-        )
+    code = activation_code(rule)
     initial, asked = rule.check_network(initial), rule.check_steps(steps)
     weights = fourier.weights(initial)
     state = _to_lanes(np.stack([weights.theta.values, weights.xi.values], axis=1))
@@ -89,8 +89,7 @@ def neuron_flow(
     moments = np.zeros((2, *state.shape))
     pairs, counts = rule.unordered_pairs()
     share = counts / counts.sum()
-    code = ACTIVATIONS.index(rule.activation)
-    settings = _settings(rule)
+    settings = optimiser_settings(rule)
     path = np.empty((len(asked), neurons, 2, rule.p))
     step, stopped = 0, -1
     for index, until in enumerate(asked):
@@ -114,39 +113,6 @@ def neuron_flow(
     return result.assign_coords(neuron=weights.neuron).assign_attrs(stopped=int(stopped))
 
 
-def _settings(rule: TrainingRule) -> Array:
-    return np.array(
-        [
-            rule.optimizer == "adamw",
-            rule.learning_rate,
-            rule.momentum,
-            rule.weight_decay,
-            *rule.betas,
-            rule.eps,
-            rule.warmup,
-            rule.first_step,
-        ]
-    )
-
-
-@nb.njit(cache=True, forceinline=True)
-def _sigma(code: int, z: float) -> tuple[float, float]:
-    """Activation and its derivative."""
-    if code == 0:
-        return z * z, 2 * z
-    if code == 1:
-        return (z, 1.0) if z > 0 else (0.0, 0.0)
-    if code == 2:
-        return abs(z), float(np.sign(z))
-    if code == 3:
-        return z**4, 4 * z**3
-    if code == 4:
-        decay = math.exp(-abs(z))
-        return max(z, 0.0) + math.log1p(decay), (1.0 if z > 0 else decay) / (1 + decay)
-    below = math.erfc(-z / math.sqrt(2.0)) / 2
-    return z * below, below + z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
-
-
 @parallel
 def _advance(
     state: Array,
@@ -161,9 +127,11 @@ def _advance(
     """Take `count` steps of every neuron; `moments` carries what the optimiser remembers."""
     for block in nb.prange(len(state)):
         gradient = np.empty_like(state[block])
+        weights, slopes = state[block].reshape(-1), gradient.reshape(-1)
+        first_moments, second_moments = moments[0, block].reshape(-1), moments[1, block].reshape(-1)
         for step in range(first + 1, first + count + 1):
             _gradient(state[block], pairs, share, code, gradient)
-            _update(state[block], moments[0, block], moments[1, block], gradient, step, settings)
+            update(weights, first_moments, second_moments, slopes, step, settings)
 
 
 @nb.njit(cache=True, forceinline=True)
@@ -186,7 +154,7 @@ def _gradient(weights: Array, pairs: Array, share: Array, code: int, gradient: A
         x, y = pairs[u, 0], pairs[u, 1]
         answer = x + y if x + y < p else x + y - p
         for lane in range(_LANES):
-            value, slope = _sigma(code, theta[x, lane] + theta[y, lane])
+            value, slope = sigma(code, theta[x, lane] + theta[y, lane])
             by_xi[answer, lane] -= share[u] * value
             total[lane] += share[u] * value
             pull = share[u] * slope * (xi[answer, lane] - mean_xi[lane])
@@ -195,30 +163,6 @@ def _gradient(weights: Array, pairs: Array, share: Array, code: int, gradient: A
     for j in range(p):
         for lane in range(_LANES):
             by_xi[j, lane] += total[lane] / p
-
-
-@nb.njit(cache=True, forceinline=True)
-def _update(
-    weights: Array, m1: Array, m2: Array, gradient: Array, step: int, settings: Array
-) -> None:
-    """All weights' update, as torch.optim.SGD and torch.optim.AdamW make it."""
-    adamw, rate, momentum, decay, beta1, beta2, eps, warmup, first_step = settings
-    if warmup > 0:
-        rate *= min((first_step + step - 1) / warmup, 1.0)
-    bias1, bias2 = 1 - beta1**step, 1 - beta2**step
-    for layer in range(2):
-        for x in range(weights.shape[1]):
-            for lane in range(_LANES):
-                i = (layer, x, lane)
-                if adamw == 0:
-                    # The first gradient fills the buffer undamped, which a zero buffer gives too.
-                    m1[i] = momentum * m1[i] + gradient[i] + decay * weights[i]
-                    weights[i] -= rate * m1[i]
-                else:
-                    m1[i] = beta1 * m1[i] + (1 - beta1) * gradient[i]
-                    m2[i] = beta2 * m2[i] + (1 - beta2) * gradient[i] * gradient[i]
-                    scale = math.sqrt(m2[i] / bias2) + eps
-                    weights[i] = (1 - rate * decay) * weights[i] - rate * m1[i] / bias1 / scale
 
 
 @parallel
@@ -232,7 +176,7 @@ def _mean_margins(state: Array, pairs: Array, share: Array, code: int) -> Array:
         for u in range(len(pairs)):
             x, y = pairs[u, 0], pairs[u, 1]
             for lane in range(_LANES):
-                value, _ = _sigma(code, theta[x, lane] + theta[y, lane])
+                value, _ = sigma(code, theta[x, lane] + theta[y, lane])
                 margins[block, lane] += share[u] * value * (xi[(x + y) % p, lane] - mean_xi[lane])
     return margins
 

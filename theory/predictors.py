@@ -18,9 +18,12 @@ from numpy.typing import ArrayLike
 
 from grokode.theory import fourier
 from grokode.theory._checks import any_array, check_increasing
+from grokode.theory._updates import ACTIVATIONS
 from grokode.theory.exact import blowup_time, evolve
+from grokode.theory.harmonic_flow import harmonic_flow, harmonic_seconds
+from grokode.theory.kept import DEFAULT, parse_kept
 from grokode.theory.moment_flow import clock_flow, moment_flow
-from grokode.theory.neuron_flow import ACTIVATIONS, PLATEAU_MARGIN, neuron_flow
+from grokode.theory.neuron_flow import PLATEAU_MARGIN, neuron_flow
 from grokode.theory.rule import TrainingRule
 from grokode.theory.solvers import simulate
 from grokode.theory.systems import TicketFlow
@@ -80,6 +83,7 @@ class Predictor:
     all_pairs: bool = False
     start: Callable[[xr.Dataset], str] | None = None
     ranks_at_end: bool = False
+    seconds: Callable[[TrainingRule, int], float] | None = None
 
     def winners(self, initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
         """Predicted winning frequency of every neuron, (..., neuron); 0 where there is no score."""
@@ -130,6 +134,12 @@ class Predictor:
 def get_predictor(name: str) -> Predictor:
     """The predictor of that name.
 
+    Parameters
+    ----------
+    name : str
+        One of `PREDICTORS`, or ``harmonic_flow:KEPT`` for one that keeps other modes than it does
+        by default, see `grokode.theory.kept.parse_kept`.
+
     Raises
     ------
     ValueError
@@ -139,7 +149,11 @@ def get_predictor(name: str) -> Predictor:
     --------
     >>> get_predictor("blowup_time").assumption[:25]
     'Tickets follow the four-v'
+    >>> get_predictor("harmonic_flow:rows+5").name
+    'harmonic_flow:rows+5'
     """
+    if isinstance(name, str) and name.startswith("harmonic_flow:"):
+        return _harmonic(name, name.partition(":")[2])
     if not isinstance(name, str) or name not in PREDICTORS:
         raise ValueError(f"predictor must be one of {', '.join(PREDICTORS)}, got {name!r}")
     return PREDICTORS[name]
@@ -355,6 +369,29 @@ def _spread(name: str, sizes: xr.DataArray) -> str:
     return "" if equal else f"initial {name} range from {low:.3g} to {high:.3g}"
 
 
+def _harmonic(name: str, keep: str) -> Predictor:
+    """The harmonic flow that keeps these modes, under a name."""
+    kept = parse_kept(keep)
+
+    def flow(initial: xr.Dataset, rule: TrainingRule, steps: ArrayLike) -> xr.Dataset:
+        # As the trainings that are predicted: float32 takes half the time.
+        return harmonic_flow(initial, rule, steps, keep=keep, dtype="float32")
+
+    beside = " and the margins of the right answers" if kept.margins else ""
+    return Predictor(
+        name,
+        f"Of the logits, training feels the modes of {keep.removesuffix('-margins')}{beside} only "
+        "(any activation, optimiser and training set).",
+        _final(flow),
+        flow,
+        needs={"activation": ACTIVATIONS},
+        # Shifted pairs of which some are trained on and some are not have no common average.
+        all_pairs="symmetric" in kept.sets and not kept.margins,
+        ranks_at_end=True,
+        seconds=lambda rule, neurons: harmonic_seconds(rule, neurons, keep),
+    )
+
+
 def _unequal_magnitudes(initial: xr.Dataset) -> str:
     return _spread("alpha", fourier.alpha(initial)) or _spread("beta", fourier.beta(initial))
 
@@ -428,5 +465,7 @@ PREDICTORS: dict[str, Predictor] = {
             needs=QUADRATIC_SGD,
             ranks_at_end=True,
         ),
+        _harmonic("symmetric_flow", "symmetric-margins"),
+        _harmonic("harmonic_flow", DEFAULT),
     )
 }

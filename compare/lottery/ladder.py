@@ -25,6 +25,10 @@ from grokode.theory.rule import TrainingRule
 __all__ = ["Ladder", "Prediction", "current_leaders", "ladder", "observed_spectra"]
 
 
+AFFORDABLE = 120.0
+"""Seconds of a core beyond which a predictor is left out unless it is asked for by name."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What one predictor says of a run.
@@ -108,7 +112,9 @@ class Ladder:
             )
 
 
-def ladder(run: Run, predictors: Sequence[str] = tuple(PREDICTORS)) -> Ladder:
+def ladder(
+    run: Run, predictors: Sequence[str] = tuple(PREDICTORS), *, affordable: float | None = None
+) -> Ladder:
     """Predict from a run's first checkpoint with every predictor, each followed once.
 
     Parameters
@@ -117,6 +123,9 @@ def ladder(run: Run, predictors: Sequence[str] = tuple(PREDICTORS)) -> Ladder:
         Of one seed, with at least two checkpoints.
     predictors : sequence of str
         Names, see `grokode.theory.predictors`.
+    affordable : float, optional
+        Seconds of a core, `AFFORDABLE` if not given. Of all predictors together those that take longer are left out, with that
+        for their failure; one that is asked for by name is not.
 
     Returns
     -------
@@ -148,13 +157,15 @@ def ladder(run: Run, predictors: Sequence[str] = tuple(PREDICTORS)) -> Ladder:
     rule = replace(rule, steps=int(steps[-1] - steps[0]), first_step=int(steps[0]))
     initial = observed.isel(step=0, drop=True)
     elsewhere = _outside_every_theory(run.config)
+    limit = AFFORDABLE if affordable is None else affordable
+    limit = limit if tuple(predictors) == tuple(PREDICTORS) else np.inf
     return Ladder(
         path=run.path,
         seed=run.seed,
         observed=observed,
         rule=rule,
         predictions={
-            predictor.name: _predict(predictor, initial, rule, steps, elsewhere)
+            predictor.name: _predict(predictor, initial, rule, steps, elsewhere, limit)
             for predictor in chosen
         },
         train_loss=run.metrics.train_loss.load().reindex(step=steps),
@@ -225,9 +236,14 @@ def _predict(
     rule: TrainingRule,
     steps: np.ndarray,
     elsewhere: str,
+    limit: float,
 ) -> Prediction:
     outside = "; ".join(filter(None, [elsewhere, predictor.covers(rule, initial)]))
     path, failure = None, ""
+    if predictor.seconds and (seconds := predictor.seconds(rule, initial.sizes["neuron"])) > limit:
+        none = xr.full_like(fourier.beta(initial), np.nan)
+        reason = f"it would take about {seconds:.0f} s; ask for it by name"
+        return Prediction(predictor, none, None, outside, reason)
     # A flow that diverges is told by its NaN, below.
     with np.errstate(all="ignore"):
         try:

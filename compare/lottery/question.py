@@ -32,6 +32,7 @@ def measure(
     predictors: Sequence[str] | None = None,
     follow: str | None = None,
     neuron: int | None = None,
+    affordable: float = 20.0,
 ) -> Datasets:
     """Climb the ladder once and read everything off it.
 
@@ -45,6 +46,8 @@ def measure(
         not given.
     neuron : int, optional
         The neuron whose tickets are kept; the one of median blow-up if not given.
+    affordable : float
+        Seconds of a core; of all predictors those that take longer are left out.
 
     Returns
     -------
@@ -53,7 +56,7 @@ def measure(
         neuron, theory and network. Where none follows there are no errors and no tickets.
     """
     names = list(predictors or LADDER)
-    climbed = ladder(run, [name for name in names if name != "chance"])
+    climbed = ladder(run, [name for name in names if name != "chance"], affordable=affordable)
     measured = {"winners": winners(run, names, climbed=climbed)}
     try:
         errors = predictor_errors(run, climbed=climbed)

@@ -37,6 +37,8 @@ _STYLES: dict[str, dict[str, Any]] = {
     "neuron_flow": {"color": AMBER, "linestyle": "-."},
     "clock_flow": {"color": GREEN, "linestyle": (0, (5, 1, 1, 1, 1, 1))},
     "moment_flow": {"color": PURPLE, "linestyle": (0, (7, 1.5))},
+    "symmetric_flow": {"color": "#8C8C00", "linestyle": (0, (3, 1, 1, 1))},
+    "harmonic_flow": {"color": "#A50F15", "linestyle": "--"},
 }
 _OUTSIDE_HATCH = "////"
 

@@ -16,6 +16,7 @@ import xarray as xr
 from grokode.compare.common.cells import plain
 from grokode.compare.common.estimates import wilson
 from grokode.compare.lottery.ladder import Ladder, Prediction, current_leaders, ladder
+from grokode.compare.lottery.retrained import final_logits_r2
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 from grokode.theory.predictors import PREDICTORS
@@ -40,6 +41,9 @@ _LONG_NAMES = {
     "tie_gap": "later over earlier blow-up time of predicted and observed winner, less 1",
     "rival_share": "beta of the predicted over that of the observed winner, last checkpoint",
     "reason": "what became of the prediction",
+    "logit_r2": "variance of the final logits explained (fraction)",
+    "half_loss": "predicted step at which the training loss has halved",
+    "observed_half_loss": "step at which the training loss had halved",
     "train_loss": "training loss (nats)",
 }
 
@@ -77,6 +81,9 @@ def winners(
     Dataset
         Per predictor: ``accuracy``, its ``interval (predictor, bound)`` at 95%, ``top3`` (the
         fraction of neurons whose winner is among the three best scores), ``within_assumptions``,
+        ``logit_r2`` (share of the variance of the final logits, centred over the output, that the
+        predicted weights' logits explain at scale 1; NaN without a path), ``half_loss`` (step at
+        which the loss has halved, by flows that know it, beside ``observed_half_loss``),
         ``leader_agreement (predictor, step)`` (the fraction of neurons whose frequency of largest
         beta is the predicted one; NaN for those that rank only). Per neuron: ``observed``,
         ``observed_magnitude`` (its beta). Per predictor and neuron: ``predicted``, 0 where none is
@@ -124,6 +131,7 @@ def winners(
             "observed": observed,
             "observed_magnitude": final.max("frequency"),
             "train_loss": climbed.train_loss,
+            "observed_half_loss": _observed_half_loss(run, climbed),
         },
         attrs={
             "p": climbed.rule.p,
@@ -170,6 +178,8 @@ def winners_json(scored: xr.Dataset) -> dict[str, Any]:
             "accuracy": plain(row.accuracy),
             "interval": plain(row.interval),
             "top3": plain(row.top3),
+            "logit_r2": plain(row.logit_r2),
+            "half_loss": plain(row.half_loss),
             "within_assumptions": bool(row.within_assumptions),
             "outside": str(row.outside.item()),
             "failure": str(row.accuracy_reason.item()),
@@ -180,6 +190,7 @@ def winners_json(scored: xr.Dataset) -> dict[str, Any]:
         "neurons": scored.sizes["neuron"],
         "chance": scored.attrs["chance"],
         "skipped": scored.attrs["skipped"],
+        "half_loss": plain(scored.observed_half_loss),
         "rules": of_each,
     }
 
@@ -222,6 +233,8 @@ def _row(
             "within_assumptions": not prediction.outside,
             "outside": prediction.outside,
             "accuracy_reason": prediction.failure,
+            "logit_r2": _logit_r2(climbed, prediction),
+            "half_loss": _half_loss(climbed, prediction),
             "leader_agreement": ("step", _agreement(climbed, prediction)),
             "predicted_magnitude": ("neuron", magnitude),
             "rival_share": ("neuron", np.where(predicted > 0, share, np.nan)),
@@ -244,6 +257,8 @@ def _chance_row(climbed: Ladder, start: xr.Dataset) -> xr.Dataset:
             "within_assumptions": True,
             "outside": "",
             "accuracy_reason": "",
+            "logit_r2": np.nan,
+            "half_loss": np.nan,
             "leader_agreement": ("step", np.full(climbed.observed.sizes["step"], chance)),
             "predicted_magnitude": none,
             "rival_share": none,
@@ -274,3 +289,27 @@ def _agreement(climbed: Ladder, prediction: Prediction) -> np.ndarray:
     predicted = current_leaders(prediction.path, climbed.blowup_time.idxmin("frequency"))
     leads = fourier.leading_frequency(climbed.observed)
     return np.asarray((predicted == leads).mean("neuron"))
+
+
+def _logit_r2(climbed: Ladder, prediction: Prediction) -> float:
+    if prediction.path is None:
+        return np.nan
+    predicted = prediction.path.isel(step=-1, drop=True)
+    if predicted.to_array().isnull().any():
+        return np.nan
+    last = fourier.weights(climbed.observed.isel(step=-1, drop=True))
+    return final_logits_r2(predicted, last, climbed.rule.activation)
+
+
+def _half_loss(climbed: Ladder, prediction: Prediction) -> float:
+    """Step of the run at which a flow's own loss has halved, NaN if it has none or never does."""
+    after = -1 if prediction.path is None else prediction.path.attrs.get("half_loss", -1)
+    return float(after + climbed.rule.first_step) if after >= 0 else np.nan
+
+
+def _observed_half_loss(run: Run, climbed: Ladder) -> float:
+    """First logged step at which the training loss is at most half of the first checkpoint's."""
+    loss = run.metrics.train_loss.load()
+    loss = loss.sel(step=slice(climbed.rule.first_step, None)).dropna("step")
+    halved = loss.step[loss.values <= loss.values[:1] / 2]
+    return float(halved[0]) if halved.size else np.nan

@@ -30,7 +30,8 @@ def winners(
             metavar="NAME",
             help="Predictor to score, repeatable; all if not given: chance, misalignment (least "
             "|D|, the published corollary), largest_magnitude, blowup_time (first to diverge under "
-            "the exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow.",
+            "the exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow, "
+            "symmetric_flow, harmonic_flow; harmonic_flow:KEPT keeps other modes, as rows+5.",
         ),
     ] = None,
     seed: Seed = None,
@@ -42,10 +43,11 @@ def winners(
     The winner is the frequency of largest beta in the last checkpoint. Each predictor of the ladder
     has its accuracy with a 95% interval, and what the neurons it gets wrong are; those outside
     their assumption are scored all the same, and marked. The flows are followed through the whole
-    training: half a minute for all at p = 23.
+    training: half a minute for all at p = 23, and one that would take more than two is left out
+    unless it is named.
     """
     check_new(figure)
-    options = {"predictors": rule} if rule else {}
+    options: dict[str, Any] = {"predictors": rule} if rule else {"affordable": 120.0}
     question, measured = ask("lottery", open_one_seed(run, seed), **options)
     if figure:
         draw_sheet(question, measured, "winners", figure)
@@ -62,7 +64,8 @@ def trajectories(
         typer.Option(
             "--predictor",
             "--rule",
-            help="Predictor to lay over: ticket_flow, neuron_flow, clock_flow or moment_flow.",
+            help="Predictor to lay over: ticket_flow, neuron_flow, clock_flow, moment_flow, "
+            "symmetric_flow or harmonic_flow.",
         ),
     ] = "ticket_flow",
     neuron: Annotated[

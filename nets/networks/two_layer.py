@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from grokode.nets.networks.activations import ACTIVATIONS, check_activation
 from grokode.nets.networks.base import Layout, Objective, Parameters
+from grokode.nets.networks.recipes import SEED_RECIPES
 from grokode.nets.networks.starts import INITIALISATIONS
 from grokode.nets.records import check_choice, check_least
 from grokode.nets.tasks.modular import Modular
@@ -53,6 +54,9 @@ class TwoLayer:
     scale : float
         Size of the initial weights: gaussian draws scale * N(0, 1) / sqrt(p), the others set every
         magnitude alpha and beta to it.
+    seed_recipe : str
+        How a seed becomes start and split: grokode, or he2026, as the code of arXiv:2602.16849
+        draws them, see `grokode.nets.networks.recipes`.
 
     Raises
     ------
@@ -77,6 +81,7 @@ class TwoLayer:
     dropout: float = 0.0
     initial: str = "gaussian"
     scale: float = 0.1
+    seed_recipe: str = "grokode"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "activation", check_activation(self.activation))
@@ -86,6 +91,12 @@ class TwoLayer:
             raise ValueError(f"scale must be positive and finite, got {self.scale}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}")
+        check_choice("seed_recipe", self.seed_recipe, SEED_RECIPES)
+        if self.seed_recipe != "grokode" and (self.separate_inputs or self.embedding):
+            raise ValueError(
+                f"seed_recipe {self.seed_recipe!r} draws one set of input weights; leave out "
+                "separate_inputs and embedding, or the recipe"
+            )
 
     @property
     def symmetric(self) -> bool:
@@ -135,7 +146,18 @@ class TwoLayer:
         # As large as theta and drawn apart from it.
         return {"theta": theta, "theta_y": self._recipe(p, seed + 2**32)[0], "xi": xi}
 
+    def order(self, task: "Task", seed: int) -> NDArray[np.int64] | None:
+        """The pairs in the order in which a recipe takes them for training, if it has one."""
+        recipe = SEED_RECIPES[self.seed_recipe]
+        if recipe is None:
+            return None
+        return recipe(self.initial, _modulus(task), self.neurons, self.scale, seed)[2]
+
     def _recipe(self, p: int, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        recipe = SEED_RECIPES[self.seed_recipe]
+        if recipe is not None:
+            theta, xi, _ = recipe(self.initial, p, self.neurons, self.scale, seed)
+            return theta, xi
         from grokode.theory import fourier
 
         drawn = fourier.weights(INITIALISATIONS[self.initial](p, self.neurons, self.scale, seed))

@@ -111,7 +111,7 @@ def split(
     """Training and test examples of each seed, (seed, n) indices into the task's inputs."""
     data: Any = config.data
     if train_pairs is None:
-        both = [data.split(seed) for seed in seeds]
+        both = [_drawn_split(config, seed) for seed in seeds]
     else:
         train, test = (data.index(pairs) for pairs in tasks.complement(train_pairs, data.p))
         both = [(train, test)] * len(seeds)
@@ -119,6 +119,17 @@ def split(
         name: np.stack(rows)
         for name, rows in zip(("train", "test"), zip(*both, strict=True), strict=True)
     }
+
+
+def _drawn_split(config: TrainingConfig, seed: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The task's own split, unless the network's seed recipe has one."""
+    data: Any = config.data
+    order = getattr(config.network, "order", lambda task, seed: None)(data, seed)
+    if order is None:
+        both: tuple[NDArray[Any], NDArray[Any]] = data.split(seed)
+        return both
+    count = int(data.train_fraction * len(order))
+    return np.sort(order[:count]), np.sort(order[count:])
 
 
 def check_same(

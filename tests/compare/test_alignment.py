@@ -167,3 +167,22 @@ def test_scores_over_a_run_are_those_of_its_checkpoints(tmp_path):
     for name in SCORES:
         assert float(found[name].sel(step=40)) == alone[name]
     assert found.attrs["coordinates"] == "decoded"
+
+
+def test_score_as_printed_has_its_epsilon():
+    """Written out from its definition; the score itself on large weights, not on small ones."""
+    rng = np.random.default_rng(0)
+    theta, xi = rng.normal(size=(2, 40, 7))
+    gaps = []
+    for scale in (1.0, 1e-3):
+        found = alignment_scores(scale * theta, scale * xi)
+        A, B = (np.sqrt(3.5) * fourier.to_waves(scale * w)[1] for w in (theta, xi))
+        w = abs(A) ** 2 * abs(B) ** 2
+        cosines = np.cos(2 * np.angle(A) - np.angle(B))
+        local = (w * cosines).sum(0) / (w.sum(0) + 1e-12)
+        sizes = (abs(A) ** 2).mean(0) * (abs(B) ** 2).mean(0)
+        expected = (sizes * local).sum() / (sizes.sum() + 1e-12)
+        assert found["ell_neuron_norm_as_printed"] == pytest.approx(expected, rel=1e-12)
+        gaps.append(abs(found["ell_neuron_norm_as_printed"] / found["ell_neuron_norm"] - 1))
+    assert gaps[0] < 1e-9
+    assert gaps[1] > 1e-3

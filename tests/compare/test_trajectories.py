@@ -21,7 +21,10 @@ from grokode.compare.lottery.trajectories import (
 from grokode.compare.lottery.trajectory_figures import errors_by_predictor
 from grokode.theory import fourier
 
-FLOWS = ["ticket_flow", "neuron_flow", "clock_flow", "moment_flow"]
+FLOWS = [
+    *("ticket_flow", "neuron_flow", "clock_flow", "moment_flow"),
+    *("symmetric_flow", "harmonic_flow"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +48,9 @@ def test_every_flow_has_errors(small_run, climbed, errors):
     assert errors.predictor.values.tolist() == FLOWS
     for name in FLOWS:
         row = errors.sel(predictor=name)
-        # The same checkpoint, through a transform and back.
-        assert float(row.beta_error[0]) < 1e-12
+        # The same checkpoint, through a transform and back, in float32 for two of the flows.
+        single = name in ("symmetric_flow", "harmonic_flow")
+        assert float(row.beta_error[0]) < (1e-6 if single else 1e-12)
         alone = trajectory_errors(trajectories(small_run, name, climbed=climbed))
         np.testing.assert_array_equal(row.beta_error, alone.beta_error)
     # By another route: norms of plain arrays.
@@ -92,7 +96,7 @@ def test_partings_agree_with_one_rung_alone(errors):
 def test_adamw_has_no_flow_time(tmp_path):
     run = training(tmp_path / "run", optimizer="adamw", steps=100, checkpoint_every=50)
     found = predictor_errors(run)
-    assert found.predictor.values.tolist() == ["neuron_flow"]
+    assert found.predictor.values.tolist() == ["neuron_flow", "symmetric_flow", "harmonic_flow"]
     with pytest.raises(ValueError, match="optimizer is adamw, not sgd; choose one of neuron_flow"):
         trajectories(run)
     with pytest.raises(ValueError, match="it ranks tickets only"):

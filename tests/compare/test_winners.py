@@ -213,15 +213,13 @@ def test_within_and_outside(found, relu_run):
     # Gaussian magnitudes are not equal, nor are misalignments.
     assert within == dict.fromkeys(LADDER, True) | dict.fromkeys(LADDER[1:3], False)
     outside = winners(relu_run)
-    assert outside.predictor[outside.within_assumptions].values.tolist() == [
-        "chance",
-        "neuron_flow",
-    ]
+    general = ["chance", "neuron_flow", "harmonic_flow"]
+    assert outside.predictor[outside.within_assumptions].values.tolist() == general
     # Scored all the same, with no current leaders where steps are no flow time.
     assert outside.accuracy.notnull().all()
     assert (outside.accuracy_reason == "").all()
     followed = outside.leader_agreement.notnull().all("step")
-    assert outside.predictor[followed].values.tolist() == ["chance", "neuron_flow"]
+    assert set(outside.predictor[followed].values) == {*general, "symmetric_flow"}
     why = str(outside.outside.sel(predictor="blowup_time").item())
     for reason in ("relu, not quadratic", "adamw, not sgd", "36 of 49 pairs", "weight_decay is 1"):
         assert reason in why
@@ -234,7 +232,8 @@ def test_momentum_and_decay_are_told():
         predictor = predictors.get_predictor(name)
         assert predictor.covers(sgd) == ""
         slow = predictor.covers(replace(sgd, momentum=0.9))
-        assert slow == ("" if name == "neuron_flow" else "momentum is 0.9, not 0.0")
+        any_optimiser = name in ("neuron_flow", "symmetric_flow", "harmonic_flow")
+        assert slow == ("" if any_optimiser else "momentum is 0.9, not 0.0")
     equal = nets.equal_magnitude(7, 5, 0.02, seed=0)
     gaussian = nets.gaussian(7, 5, 0.02, seed=0)
     least = predictors.get_predictor("misalignment")
@@ -442,3 +441,14 @@ def test_table_has_a_row_for_each_rung(found):
     blowup = rows[1 + LADDER.index("blowup_time")]
     right = int(blowup[3].split()[0])
     assert right + sum(map(int, blowup[5:])) == found.sizes["neuron"]
+
+
+def test_what_takes_long_is_left_out_unless_it_is_named(relu_run, monkeypatch):
+    monkeypatch.setattr("grokode.compare.lottery.ladder.AFFORDABLE", 0.0)
+    every = winners(relu_run)
+    reason = every.accuracy_reason.sel(predictor="harmonic_flow").item()
+    assert reason.startswith("it would take about")
+    assert reason.endswith("ask for it by name")
+    assert np.isnan(every.accuracy.sel(predictor="harmonic_flow"))
+    named = winners(relu_run, ["harmonic_flow", "harmonic_flow:rows+1"])
+    assert named.accuracy.notnull().all()

@@ -1,0 +1,124 @@
+"""The network itself, trained again from a run's first checkpoint: the ceiling of every prediction.
+
+Rounding grows with a training, so a network does not end on all of its own winners again. How many
+it does is what a predictor can reach at most.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from grokode.compare.common.observe import check_addition, one_network
+from grokode.nets.networks.two_layer_model import logits
+from grokode.nets.runs import Run
+from grokode.nets.training.loop import train
+from grokode.theory import fourier
+
+__all__ = ["RETRAININGS", "final_logits_r2", "retrained"]
+
+RETRAININGS: dict[str, tuple[str, float]] = {
+    "float32": ("float32", 0.0),
+    "float64": ("float64", 0.0),
+    "kick": ("float32", 1e-6),
+}
+"""Number format, and size of a Gaussian kick to the start as a share of each layer's weights."""
+
+
+def retrained(run: Run) -> xr.Dataset:
+    """Winners and final logits of the network trained again, against those of the run.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed, addition, at least two checkpoints. As long as the run took, three times.
+
+    Returns
+    -------
+    Dataset
+        Over ``retraining``, see `RETRAININGS`: ``accuracy``, the fraction of neurons that end on
+        the winner of the run; ``logit_r2``, the share of the variance of the run's final logits
+        that these explain; ``winner (retraining, neuron)``.
+
+    Raises
+    ------
+    ValueError
+        If the first checkpoint is in the middle of a warm-up, whose rest cannot be trained alone.
+
+    Examples
+    --------
+    >>> from grokode import nets
+    >>> config = nets.TrainingConfig(p=5, neurons=4, steps=20, checkpoint_every=10, log_every=10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = retrained(nets.train(config, Path(folder) / "run"))
+    >>> found.accuracy.values.tolist()
+    [1.0, 1.0, 1.0]
+    """
+    check_addition(run)
+    weights = one_network(run).load()
+    first, last = (weights.isel(step=step) for step in (0, -1))
+    begun, ended = (int(step) for step in weights.step.values[[0, -1]])
+    settings: dict[str, Any] = {"steps": ended - begun, "warmup": 0}
+    if run.config.warmup and begun < run.config.warmup:
+        # The first update of a warm-up has no rate: the state after it is the start.
+        if begun > 1:
+            raise ValueError(
+                f"{run.path} begins at step {begun} of a warm-up of {run.config.warmup}; train "
+                "again from a run that begins at its start"
+            )
+        settings = {"steps": ended, "warmup": run.config.warmup}
+    config = run.config.replace(
+        **settings,
+        checkpoint_every=settings["steps"],
+        log_every=settings["steps"],
+        log_grid=False,
+        stop_loss=None,
+        seed_recipe="grokode",
+    )
+    observed = fourier.leading_frequency(fourier.spectrum(last.theta, last.xi)).values
+    rows = []
+    for dtype, kick in RETRAININGS.values():
+        rng = np.random.default_rng(0)
+        layers = [layer.values.astype(float) for layer in (first.theta, first.xi)]
+        layers = [w + kick * w.std() * rng.normal(size=w.shape) for w in layers]
+        with tempfile.TemporaryDirectory() as folder:
+            again = train(
+                config.replace(dtype=dtype),
+                Path(folder) / "run",
+                initial=fourier.spectrum(*layers),
+                train_pairs=run.train_pairs,
+            )
+            end = again.weights.isel(step=-1).load()
+        spectrum = fourier.spectrum(end.theta, end.xi)
+        winner = fourier.leading_frequency(spectrum).values
+        rows.append(
+            xr.Dataset(
+                {
+                    "accuracy": float((winner == observed).mean()),
+                    "logit_r2": final_logits_r2(spectrum, last, config.activation),
+                    "winner": ("neuron", winner),
+                }
+            )
+        )
+    return xr.concat(rows, "retraining").assign_coords(retraining=list(RETRAININGS))
+
+
+def final_logits_r2(predicted: xr.Dataset, observed: xr.Dataset, activation: str) -> float:
+    """Share of the variance of observed logits, centred over the output, that others explain.
+
+    Parameters
+    ----------
+    predicted : Dataset
+        Spectrum (neuron, frequency); its logits are taken as they are, at scale 1.
+    observed : Dataset
+        Weights ``theta (neuron, x)`` and ``xi (neuron, output)``.
+    activation : str
+    """
+    weights = fourier.weights(predicted)
+    ours, theirs = (
+        logits(layers.theta.values, layers.xi.values, activation) for layers in (weights, observed)
+    )
+    ours, theirs = (values - values.mean(1, keepdims=True) for values in (ours, theirs))
+    return float(1 - ((ours - theirs) ** 2).sum() / (theirs**2).sum())
