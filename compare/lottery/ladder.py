@@ -124,7 +124,8 @@ def ladder(
     predictors : sequence of str
         Names, see `grokode.theory.predictors`.
     affordable : float, optional
-        Seconds of a core, `AFFORDABLE` if not given. Of all predictors together those that take longer are left out, with that
+        Seconds of a core, `AFFORDABLE` if not given. Of all predictors together those that take
+        longer are left out, with that
         for their failure; one that is asked for by name is not.
 
     Returns
