@@ -177,11 +177,15 @@ def _step(
     """
     for block in nb.prange(len(moments)):
         sums = np.zeros(moments.shape[1:])
+        # Rows of their own let the compiler work on several frequencies at once.
+        s0, s1, s2, s3, s4, s5 = sums
+        f0, f1, f2, f3, f4, f5 = forces
         for m in range(block * _BLOCK, min((block + 1) * _BLOCK, state.shape[1])):
-            for k in range(state.shape[2]):
-                a, b, c, d = state[0, m, k], state[1, m, k], state[2, m, k], state[3, m, k]
-                r0, i0, r1, i1 = forces[0, k], forces[1, k], forces[2, k], forces[3, k]
-                r2, i2 = forces[4, k], forces[5, k]
+            q0, q1, q2, q3 = state[0, m], state[1, m], state[2, m], state[3, m]
+            n0, n1, n2, n3 = moved[0, m], moved[1, m], moved[2, m], moved[3, m]
+            for k in range(len(q0)):
+                a, b, c, d = q0[k], q1[k], q2[k], q3[k]
+                r0, i0, r1, i1, r2, i2 = f0[k], f1[k], f2[k], f3[k], f4[k], f5[k]
                 size, re, im = a * a + b * b, a * a - b * b, 2 * a * b
                 # A 2 Re(F0 B) + 2 conj(A) conj(F+ B + F- conj(B)), with u + iv in the brackets
                 pull = r0 * c - i0 * d
@@ -193,14 +197,16 @@ def _step(
                 A0 = keep * a + rate * 2 * (a * pull + a * u - b * v)
                 A1 = keep * b + rate * 2 * (b * pull - a * v - b * u)
                 B0, B1 = keep * c + rate * x, keep * d + rate * y
-                moved[0, m, k], moved[1, m, k], moved[2, m, k], moved[3, m, k] = A0, A1, B0, B1
+                n0[k], n1[k], n2[k], n3[k] = A0, A1, B0, B1
+            for k in range(len(q0)):
+                A0, A1, B0, B1 = n0[k], n1[k], n2[k], n3[k]
                 size, re, im = A0 * A0 + A1 * A1, A0 * A0 - A1 * A1, 2 * A0 * A1
-                sums[0, k] += size * B0
-                sums[1, k] += size * B1
-                sums[2, k] += re * B0 - im * B1
-                sums[3, k] += re * B1 + im * B0
-                sums[4, k] += re * B0 + im * B1
-                sums[5, k] += im * B0 - re * B1
+                s0[k] += size * B0
+                s1[k] += size * B1
+                s2[k] += re * B0 - im * B1
+                s3[k] += re * B1 + im * B0
+                s4[k] += re * B0 + im * B1
+                s5[k] += im * B0 - re * B1
         moments[block] = sums
 
 
