@@ -6,7 +6,7 @@ of them up there; a question of your own is one line more in that dictionary.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import xarray as xr
 
@@ -40,10 +40,8 @@ class Table:
     text: str = ""
 
 
-class Measure(Protocol):
-    """What measures a run: options are keywords with defaults, and values that JSON can hold."""
-
-    def __call__(self, run: Run, /, **options: Any) -> Datasets: ...
+Measure = Callable[..., Datasets]
+"""Measures a run: (run, **options), keywords with defaults, of values that JSON can hold."""
 
 
 @dataclass(frozen=True)
