@@ -22,13 +22,13 @@ lint: $(READY)
 
 # mypy cannot follow the folder mapping of an editable install, so it checks an installed copy.
 types: $(READY)
-	rm -rf build/types
+	rm -rf build
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types .
 	MYPYPATH=build/types $(BIN)/mypy -p grokode
 
 # The pages read the docstrings of an installed copy, for the same reason. The site is in site/.
 docs: $(VENV)/.ready-docs
-	rm -rf build/docs site
+	rm -rf build site
 	$(BIN)/python -m pip install --quiet --no-deps --target build/docs .
 	$(BIN)/python -m mkdocs build --strict --config-file docs/builder/mkdocs.yml
 

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from grokode.benchmarks import timings_figure as timings
 from grokode.compare.common.style import figure_svg
+from grokode.files import replace_file
 
 from .record import read
 
@@ -17,5 +18,6 @@ def draw(folder: Path) -> Path:
     figure = Figure(figsize=(10, 1.2 + 0.5 * bars), layout="constrained")
     timings.draw(records, figure.subplots())
     path = folder / "timings.svg"
-    path.write_text(figure_svg(figure) + "\n")
+    text = figure_svg(figure) + "\n"
+    replace_file(path, lambda file: file.write(text.encode()))
     return path

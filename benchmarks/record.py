@@ -15,6 +15,8 @@ from typing import Any
 import numba
 import torch
 
+from grokode.files import replace_file
+
 RESULTS = Path(__file__).parent / "results"
 _PACKAGES = ("grokode", "numpy", "scipy", "numba", "torch", "torchdiffeq", "diffrax", "jax")
 
@@ -105,7 +107,8 @@ def write(name: str, rows: list[dict[str, Any]], folder: Path) -> Path:
         "rows": rows,
     }
     path = folder / f"{name}-{now:%Y-%m-%d}.json"
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    text = json.dumps(record, indent=1) + "\n"
+    replace_file(path, lambda file: file.write(text.encode()))
     return path
 
 

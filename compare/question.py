@@ -41,7 +41,7 @@ class Table:
 
 
 Measure = Callable[..., Datasets]
-"""Measures a run: (run, **options), keywords with defaults, of values that JSON can hold."""
+"""What measures a run: options are keywords with defaults, and values that JSON can hold."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from grokode.commands import analyse, demo, runs, theory, training
+from grokode.commands import analyse, automaton, demo, runs, sweep, theory, training
 from grokode.console import one_line_errors
 
 __all__ = ["application", "main"]
@@ -27,6 +27,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
     for command in (
         demo.demo,
         training.train(arguments),
+        sweep.sweep,
         runs.import_,
         runs.info,
         runs.export,
@@ -36,6 +37,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         analyse.mechanism,
         analyse.grokking,
         analyse.scores,
+        automaton.automaton,
         analyse.report,
         theory.contour,
         theory.prove,

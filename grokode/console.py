@@ -3,16 +3,20 @@
 import json
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+from grokode.text import ENCODABLE, visible
 
 __all__ = [
     "counting_progress",
@@ -21,6 +25,7 @@ __all__ = [
     "one_line_errors",
     "points_progress",
     "print_json",
+    "print_line",
     "print_numbers",
     "print_table",
     "training_progress",
@@ -44,6 +49,7 @@ def print_table(rows: Sequence[Sequence[str]]) -> None:
 
     Where a terminal is too narrow for its words, each row becomes a paragraph: nothing is cut off.
     """
+    rows = [[visible(cell) for cell in row] for row in rows]
     header, *body = rows
     for gap in (2, 1):
         # Beside the column's padding, if any, there is a space between two columns.
@@ -85,12 +91,20 @@ def print_numbers(title: str, numbers: dict[str, Any]) -> None:
 
 def print_json(value: dict[str, Any] | list[Any]) -> None:
     """Print one JSON value to standard output; NaN and infinity become null."""
-    _out.out(json.dumps(_finite(value), indent=2), highlight=False)
+    # JSON escapes every control character but this one.
+    text = json.dumps(_finite(value), indent=2).replace("\x7f", "\\u007f")
+    _out.out(text, highlight=False)
 
 
-def note(text: str) -> None:
-    """A line to people, on standard error, so that standard output stays machine-readable."""
-    _err.print(text, highlight=False, soft_wrap=True)
+def print_line(text: str) -> None:
+    """Print a line of text, such as what was written, to standard output."""
+    _out.print(visible(text), highlight=False, soft_wrap=True)
+
+
+def note(*lines: str) -> None:
+    """Lines to people, on standard error, so that standard output stays machine-readable."""
+    for line in lines:
+        _err.print(visible(line), highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -124,7 +138,7 @@ def counting_progress(text: str, total: int) -> Iterator[Callable[[str], None]]:
     )
     with Progress(*columns, console=_err, disable=not _err.is_terminal, transient=True) as progress:
         task = progress.add_task(text, total=total, state="")
-        yield lambda name: progress.update(task, advance=1, state=name)
+        yield lambda name: progress.update(task, advance=1, state=visible(name))
 
 
 @contextmanager
@@ -150,26 +164,41 @@ def points_progress(total: int) -> Iterator[Callable[[int, int, int], None]]:
 _UsageError: Any = typer.BadParameter.__base__
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, as a batch system sends it: ends a command as Ctrl-C does."""
+
+
+_ended = KeyboardInterrupt()  # which of the two it was; typer forgets
+
+
 @contextmanager
 def if_interrupted(remedy: str) -> Iterator[None]:
-    """Say what to do next if Ctrl-C comes in here."""
+    """Say what to do next if Ctrl-C or SIGTERM comes in here."""
     try:
         yield
     except KeyboardInterrupt:
-        _interrupted(f"interrupted; {remedy}")
+        _interrupted(remedy)
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn the errors that a user can mend into one line and exit code 2."""
+    """Turn the errors that a user can mend into one line and exit code 2.
+
+    Ctrl-C ends with 130, SIGTERM with 143, a reader who has gone with 141. What the terminal's
+    encoding lacks is spelled out, so that it never decides whether a command succeeds.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ENCODABLE)
     try:
-        yield
+        with _sigterm_as_interrupt():
+            yield
     except _UsageError as error:
         command = error.ctx.command_path if error.ctx else "grokode"
         message = " ".join(error.format_message().split()).rstrip(".")
         _fail(f"{message}; see {command} --help", 2)
     except (KeyboardInterrupt, typer.Abort):
-        _interrupted("interrupted")
+        _interrupted()
     except MemoryError as error:
         _fail(f"out of memory ({error}); make p, neurons, seeds or size smaller", 2)
     except BrokenPipeError:
@@ -180,14 +209,34 @@ def one_line_errors() -> Iterator[None]:
         _fail(" ".join(str(error).split()) or type(error).__name__, 2)
 
 
-def _interrupted(message: str) -> None:
+@contextmanager
+def _sigterm_as_interrupt() -> Iterator[None]:
+    def end(*_: Any) -> NoReturn:
+        global _ended
+        _ended = _Terminated()
+        raise _ended
+
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # someone else decides what the signal does
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _interrupted(remedy: str = "") -> NoReturn:
     # Zarr's event loop would mourn the tasks that it had to leave.
     logging.getLogger("asyncio").disabled = True
-    _fail(message, 130)
+    terminated = isinstance(_ended, _Terminated)
+    what = "terminated" if terminated else "interrupted"
+    _fail(f"{what}; {remedy}" if remedy else what, 143 if terminated else 130)
 
 
-def _fail(message: str, code: int) -> None:
-    typer.echo(f"error: {message}", err=True)
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"error: {visible(message)}", err=True)
     sys.exit(code)
 
 

@@ -123,11 +123,34 @@ def test_import_keeps_its_contract(grokode, tmp_path):
     }
 
 
+def test_import_takes_your_own_checkpoint(grokode, refused, tmp_path):
+    rng = np.random.default_rng(0)
+    layers = {"in.weight": torch.tensor(rng.normal(size=(8, 5)))}
+    layers |= {"out.weight": torch.tensor(rng.normal(size=(5, 8)))}
+    torch.save(layers, tmp_path / "mine.pt")
+    np.save(tmp_path / "pairs.npy", [[0, 1], [2, 3]])
+    named = ["--activation", "Quad", "--input-weights", "in.weight"]
+    flags = [tmp_path / "mine.pt", "--out", tmp_path / "run", *named]
+    refused("import", *flags[:5], match="can be read in 2 ways")
+    refused("import", *flags, "--reader", "x", match="reader must be one of")
+    refused("import", *flags, "--train-pairs", tmp_path / "no.npy", match="missing")
+    assert not (tmp_path / "run").exists()
+    split = ["--train-pairs", tmp_path / "pairs.npy", "--set", "lr=0.5", "--task", "subtraction"]
+    grokode("import", *flags, *split)
+    run = open_run(tmp_path / "run")
+    assert (run.config.learning_rate, run.config.task) == (0.5, "subtraction")
+    assert run.train_pairs.tolist() == [[0, 1], [2, 3]]
+    unknown = tmp_path / "unknown"
+    grokode("import", tmp_path / "mine.pt", "--out", unknown, *named)
+    refused("winners", unknown, match="does not say its train examples")
+
+
 def test_every_command_has_help(grokode):
     out, _ = grokode("--help")
     for command in (
         "demo",
         "train",
+        "sweep",
         "import",
         "info",
         "export",

@@ -20,27 +20,36 @@ FORBIDDEN = {
 # Of theory, nets takes coordinates and the optimiser's record.
 SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.optimizer")
 # Questions do not import one another.
-QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "alignment")
+QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "alignment", "automata")
 IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
-IDENTITIES += ("logits", "moments", "relu", "__init__")
+IDENTITIES += ("logits", "mergers", "moments", "relu", "__init__")
 # A module imports only from floors below its own, or its own.
 FLOORS = {
     "theory": [
-        {"modulus", "optimizer", "_checks", "_elliptic"},
+        {"modulus", "optimizer", "_checks", "_elliptic", "_parallel"},
+        {"_labels", "_winner_store"},
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"}
         | {"_stepper", "_stepper_lanes", "cuda_solvers"},
-        {"neuron_flow", "moment_flow", "lottery", "streaming"},
+        {"neuron_flow", "moment_flow", "lottery", "streaming", "mergers"},
         {"predictors"},
         {f"identities/{name}" for name in IDENTITIES},
         {"__init__"},
     ],
     "nets": [
         {"records", "training/__init__"},
-        {"tasks/base", "tasks/modular", "tasks/examples", "tasks/__init__"},
+        {"tasks/base", "tasks/modular", "tasks/examples", "tasks/machines"},
+        {"tasks/squares", "tasks/sequences"},
+        {"tasks/automata", "tasks/parity", "tasks/__init__"},
         {"networks/base", "networks/activations", "networks/starts"},
-        {"networks/two_layer_model", "networks/fused", "networks/autograd"},
-        {"networks/two_layer", "networks/__init__", "training/optimizers"},
+        {"networks/two_layer_model", "networks/fused", "networks/autograd", "networks/prefixes"},
+        {
+            "networks/two_layer",
+            "networks/recurrent_model",
+            "networks/recurrent",
+            "networks/__init__",
+            "training/optimizers",
+        },
         {"training/config", "training/presets", "training/ensemble"},
         {"training/interventions", "runs/layout", "runs/record"},
         {"runs/manifest", "runs/store"},
@@ -62,28 +71,36 @@ FLOORS = {
         {"common/events"},
         {"question"},
         {"lottery/ladder", "logits/fits", "logits/budget", "mechanism/cosines", "mechanism/phases"}
-        | {"mechanism/leakage", "grokking/forces", "grokking/split", "alignment/scores"},
+        | {"mechanism/leakage", "grokking/forces", "grokking/split", "alignment/scores"}
+        | {"automata/clusters", "automata/animation", "automata/pair_paths"},
+        {"automata/machines"},
+        {"automata/measure", "automata/pairs"},
+        {"automata/mergers"},
         {"lottery/winners", "lottery/trajectories", "mechanism/measures", "grokking/progress"},
         {"lottery/corollary", "grokking/stages", "alignment/statistics"},
         {"grokking/perturbed"},
-        {f"{question}/tables" for question in ("lottery", "logits", "mechanism", "grokking")}
+        {f"{question}/tables" for question in QUESTIONS if question != "alignment"}
         | {"lottery/contour_figures", "lottery/trajectory_figures", "lottery/winner_figures"}
         | {"logits/figures", "logits/budget_figures", "mechanism/figures"}
-        | {"mechanism/phase_figures", "grokking/figures", "alignment/figures"},
-        {f"{question}/sheets" for question in QUESTIONS[:-1]}
+        | {"mechanism/phase_figures", "grokking/figures", "alignment/figures"}
+        | {"automata/figures"},
+        {f"{question}/sheets" for question in ("lottery", "logits", "mechanism", "grokking")}
         | {f"{question}/claims" for question in QUESTIONS},
         {f"{question}/question" for question in QUESTIONS},
         {"registry", "cache"},
+        {"sweeps"},
         {"page/html", "page/parts", "page/__init__"},
         {"page/report"},
         {"page/comparison"},
         {"figures", "__init__"},
     ],
     "grokode": [
-        {"files", "console", "__init__", "commands/__init__"},
+        {"files", "text", "__init__", "commands/__init__"},
+        {"console"},
         {"commands/options", "commands/flags"},
         {"commands/telling"},
-        {f"commands/{name}" for name in ("analyse", "demo", "runs", "sweep", "theory", "training")},
+        {f"commands/{name}" for name in ("analyse", "automaton", "demo", "runs", "sweep")}
+        | {"commands/theory", "commands/training"},
         {"cli"},
         {"__main__"},
     ],

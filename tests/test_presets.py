@@ -33,7 +33,7 @@ def expected():
     return table
 
 
-@pytest.mark.parametrize("name", nets.PRESETS)
+@pytest.mark.parametrize("name", [name for name in nets.PRESETS if name.startswith("he2026/")])
 def test_a_new_seed_ends_where_the_docs_say(tmp_path, name):
     script, table = example(), expected()[name.partition("/")[2]]
     assert set(table) == set(script.QUANTITIES.values())

@@ -120,7 +120,13 @@ def check_increasing(name: str, values: ArrayLike) -> NDArray[np.float64]:
 
 
 def any_array(name: str, values: Any) -> NDArray[Any]:
-    """Values as an array, or a ValueError that names them if their rows differ in length."""
+    """Values as an array, or a ValueError that names them if their rows differ in length.
+
+    A torch tensor is taken off its graph and device; numpy lacks bfloat16, so that becomes float32.
+    """
+    if type(values).__module__.partition(".")[0] == "torch" and hasattr(values, "detach"):
+        values = values.detach().cpu()
+        values = values.float() if str(values.dtype) == "torch.bfloat16" else values
     try:
         return np.asarray(values)
     except ValueError:

@@ -21,6 +21,8 @@ from typing import Any, Protocol, TypeVar, cast
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from grokode.theory._parallel import parallel
+
 Array = NDArray[Any]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -33,8 +35,10 @@ class _Compiler(Protocol):
 # not notice a change in another.
 _scalar: _Compiler = cast(Any, njit(cache=True, error_model="numpy"))
 _inline: _Compiler = cast(Any, njit(cache=True, error_model="numpy", forceinline=True))
-_loop: _Compiler = cast(Any, njit(cache=True, error_model="numpy", parallel=True))
+_loop: _Compiler = parallel
 _BLOCK = 4096  # tickets a thread takes at once
+_FAINT = 2.0**-266  # alpha / beta below which B stands still and A moves linearly, to rounding
+_CLEAR = 2.0**-250  # to where it is followed so: squares are far from underflow, and far below 1
 _SPLIT = 134217729.0  # 2^27 + 1, Dekker's splitting constant
 
 
@@ -280,8 +284,60 @@ def _orbit(
 
 
 @_scalar
+def _is_faint(A: complex, B: complex) -> bool:
+    """Whether (alpha/beta)^2 is so small that the closed form's differences would underflow."""
+    return 0.0 < abs(A) < _FAINT * abs(B)
+
+
+@_scalar
+def _unit(w: complex) -> float:
+    """Power of two that brings a number to order 1."""
+    return math.ldexp(1.0, -max(math.frexp(max(abs(w.real), abs(w.imag)))[1], -1000))
+
+
+@_scalar
+def _faint(A: complex, B: complex, p: float) -> tuple[float, float, float, float]:
+    """Growing and shrinking part of a faint ticket in units of 1/`_unit`; their rate, and a time.
+
+    With B = beta u^2 at rest, A = (plus + i minus) u, and plus grows, minus shrinks at the rate
+    2 p beta. The time is when plus is `_CLEAR` beta; infinite if it is 0.
+    """
+    up, level = _unit(A), _unit(B)
+    a2, b2, _, C2, C3 = _invariants(up * A.real, up * A.imag, level * B.real, level * B.imag)
+    b = math.sqrt(b2)
+    # plus^2 - minus^2 = C3 / beta and 2 plus minus = C2 / beta, with no difference of equals.
+    larger = math.sqrt((a2 * b + abs(C3)) / (2.0 * b))
+    smaller = C2 / (2.0 * b * larger)
+    plus, minus = (larger, smaller) if C3 >= 0.0 else (smaller, larger)
+    rate = 2.0 * p * abs(B)
+    if plus == 0.0:
+        return plus, minus, rate, math.inf
+    way = math.log(_CLEAR) + math.log(abs(B)) + math.log(up) - math.log(abs(plus))
+    return plus, minus, rate, way / rate
+
+
+@_scalar
+def _faint_after(A: complex, B: complex, t: float, p: float) -> complex:
+    """A of a faint ticket after a time at which it is no larger than `_CLEAR` beta."""
+    plus, minus, rate, _ = _faint(A, B, p)
+    up = _unit(A)
+    u = up * A / complex(plus, minus)
+    shrink = math.log(up)
+    return u * complex(plus * math.exp(rate * t - shrink), minus * math.exp(-rate * t - shrink))
+
+
+@_scalar
 def _blowup(A: complex, B: complex, p: float) -> float:
     """Blow-up time of one ticket; see `theory.exact.blowup_time`."""
+    if _is_faint(A, B):
+        _, _, _, lead = _faint(A, B, p)
+        return lead + _blowup_near(complex(_CLEAR * abs(B), 0.0), complex(abs(B), 0.0), p)
+    return _blowup_near(A, B, p)
+
+
+@_scalar
+def _blowup_near(A: complex, B: complex, p: float) -> float:
+    """`_blowup` of a ticket that is not faint."""
     ar, ai, br, bi = A.real, A.imag, B.real, B.imag
     s = _scale(ar, ai, br, bi)
     if s == 0.0 or (ar == 0.0 and ai == 0.0):
@@ -320,7 +376,7 @@ def _blowup_straight(ar: float, ai: float, br: float, bi: float, p: float) -> fl
     X = S / 3.0 * 4.0**-5 / mean
     YZ = (P - S * S / 4.5) * 16.0**-5 / (mean * mean)
     size = a2 + b2
-    in_range = (size > 1e-60) & (size < 1e60)
+    in_range = (size > 1e-60) & (size < 1e60) & (a2 > 1e-150 * b2)
     settled = (abs(step) <= 1e-6 * w) & (X * X + abs(YZ) < 4e-4)
     return _series(X, YZ) / (2.0 * p * math.sqrt(mean)) if in_range & settled else math.nan
 
@@ -369,6 +425,12 @@ def _travel(
 @_scalar
 def _evolve(A: complex, B: complex, t: float, p: float) -> tuple[complex, complex]:
     """A and B of one ticket after time t; NaN at and past the blow-up."""
+    if _is_faint(A, B):
+        _, _, _, lead = _faint(A, B, p)
+        A = _faint_after(A, B, min(t, lead), p)
+        if t <= lead:
+            return A, B
+        t -= lead
     s = _scale(A.real, A.imag, B.real, B.imag)
     a0 = abs(A)
     if t == 0.0 or s == 0.0 or a0 == 0.0:
@@ -411,6 +473,12 @@ def evolve_loop(A: Array, B: Array, t: Array, p: float, A_out: Array, B_out: Arr
 @_scalar
 def output_magnitude(A: complex, B: complex, t: float, p: float) -> float:
     """Magnitude beta of one ticket after time t, infinite at and past the blow-up."""
+    if _is_faint(A, B):
+        _, _, _, lead = _faint(A, B, p)
+        if t <= lead:
+            return abs(B)
+        A = _faint_after(A, B, lead, p)
+        t -= lead
     s = _scale(A.real, A.imag, B.real, B.imag)
     if t == 0.0 or s == 0.0 or (A.real == 0.0 and A.imag == 0.0):
         return abs(B)
@@ -434,6 +502,14 @@ def turning_loop(A: Array, B: Array, p: float, out: Array) -> None:
         s = _scale(ar, ai, br, bi)
         out[i, :] = math.nan
         if s == 0.0:
+            continue
+        if _is_faint(A[i], B[i]):
+            plus, minus, rate, _ = _faint(A[i], B[i], p)
+            if abs(plus) < abs(minus):
+                out[i, 0] = math.sqrt(2.0 * abs(plus * minus)) / _unit(A[i])
+                out[i, 1] = abs(B[i])
+                ratio = math.log(abs(minus / plus)) if plus != 0.0 else math.inf
+                out[i, 2] = 0.5 * ratio / rate
             continue
         _, _, C3, v, q, x = _orbit(s * ar, s * ai, s * br, s * bi)
         if C3 < 0.0:

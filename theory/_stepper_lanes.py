@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import numba as nb
@@ -22,6 +21,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from grokode.theory import _stepper, systems, tableaus
+from grokode.theory._parallel import parallel, renamed
 from grokode.theory._stepper import REACHED, STOPPED
 from grokode.theory.systems import System
 from grokode.theory.tableaus import Tableau, get_method
@@ -99,19 +99,9 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any]) -> An
     system = f"{rhs.__module__}.{rhs.__qualname__}.{groups}.{method}".encode()
     key = f"{method}_{hashlib.sha256(content + system).hexdigest()[:16]}"
     run = _chunk_runner(method, groups, rhs, key)
-    integrate = _renamed(_integrate, key, _run=run)
+    integrate = renamed(_integrate, key, _run=run)
     shipped = rhs.__module__ == systems.__name__
-    return nb.njit(parallel=True, cache=shipped, error_model="numpy")(integrate)
-
-
-def _renamed(function: Callable[..., Any], key: str, **bound: Any) -> Callable[..., Any]:
-    """A copy of a function under a name that ends in key, with some globals bound."""
-    name = f"{function.__name__}_{key}"
-    scope = {**function.__globals__, **bound} if bound else function.__globals__
-    copy = FunctionType(function.__code__, scope, name, function.__defaults__, function.__closure__)
-    copy.__qualname__ = name
-    copy.__module__ = function.__module__
-    return copy
+    return parallel(integrate, cache=shipped)
 
 
 def _integrate(
@@ -147,10 +137,10 @@ def _chunk_runner(method: str, groups: Sequence[int], rhs: Callable[..., Any], k
     """The function that integrates the tickets from `first` to `end`."""
 
     def inline(function: Callable[..., Any]) -> Any:
-        return nb.njit(**_INLINE)(_renamed(function, key))
+        return nb.njit(**_INLINE)(renamed(function, key))
 
     def scalar(function: Callable[..., Any]) -> Any:
-        return nb.njit(**_SCALAR)(_renamed(function, key))
+        return nb.njit(**_SCALAR)(renamed(function, key))
 
     tableau = get_method(method)
     stepper = _stepper.build(tableau, groups, rhs, inline)

@@ -9,10 +9,11 @@ and is a Weierstrass function of time, v(t) = wp(2 p (T - t); g2, g3) - C1/3 wit
 g3 = C1^3/27 + C2^2. T is Carlson's R_F; the phases are Carlson's R_J. Every ticket blows up in
 finite time, except where it runs into a fixed point (see `blowup_time`).
 
-Results are accurate to about 1e-12 relative, however close D is to 0, pi/2 or pi, for alpha0 and
-beta0 within a factor 1e100 of one another; where (alpha0/beta0)^2 underflows they are NaN. Times
-are gradient-flow times of the *summed* loss: SGD with learning rate eta on the mean loss over n
-pairs advances them by eta / n a step.
+Results are accurate to about 1e-12 relative, however close D is to 0, pi/2 or pi, and however large
+or small alpha0 and beta0 are, alone or beside one another. Below alpha0/beta0 = 2^-266, where
+(alpha0/beta0)^2 would underflow, B stands still to rounding and A moves linearly at the rates
++-2 p beta0 until the closed form can take over. Times are gradient-flow times of the *summed* loss:
+SGD with learning rate eta on the mean loss over n pairs advances them by eta / n a step.
 
 Source: derived from the flow of arXiv:2602.16849, section 4; B. C. Carlson, Numerical Algorithms
 10 (1995) 13, for R_F and R_J.
@@ -27,6 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import _elliptic
 from grokode.theory._checks import any_array, real_array
+from grokode.theory._labels import check_tickets
 from grokode.theory.fourier import check_modulus
 
 Array = NDArray[Any]
@@ -67,7 +69,8 @@ def blowup_time(theta_hat: Values, xi_hat: Values, p: int) -> Any:
     TypeError
         If p is not an integer or a ticket not numeric.
     ValueError
-        If p is even or below 3, shapes do not broadcast, or a ticket is not finite.
+        If p is even or below 3 or not that of the tickets, shapes do not broadcast, a ticket is not
+        finite, or they are weights.
 
     Examples
     --------
@@ -79,7 +82,7 @@ def blowup_time(theta_hat: Values, xi_hat: Values, p: int) -> Any:
     inf
     """
     p = check_modulus(p)
-    _check_tickets(theta_hat, xi_hat)
+    theta_hat, xi_hat = _checked(theta_hat, xi_hat, p)
 
     (times,) = _elementwise(
         lambda A, B: _blowup_times(A, B, p), theta_hat, xi_hat, names=["blowup_time"]
@@ -131,7 +134,7 @@ def evolve(
     p = check_modulus(p)
     if past_blowup not in ("raise", "nan"):
         raise ValueError(f'past_blowup must be "raise" or "nan", got {past_blowup!r}')
-    _check_tickets(theta_hat, xi_hat)
+    theta_hat, xi_hat = _checked(theta_hat, xi_hat, p)
     time = _check_time(time, theta_hat, xi_hat)
 
     def compute(A: Array, B: Array, t: Array) -> tuple[Array, Array]:
@@ -176,7 +179,7 @@ def output_magnitude(theta_hat: Values, xi_hat: Values, p: int, time: Values) ->
     [1.0, inf]
     """
     p = check_modulus(p)
-    _check_tickets(theta_hat, xi_hat)
+    theta_hat, xi_hat = _checked(theta_hat, xi_hat, p)
     time = _check_time(time, theta_hat, xi_hat)
 
     def compute(A: Array, B: Array, t: Array) -> Array:
@@ -219,7 +222,7 @@ def turning_point(theta_hat: Values, xi_hat: Values, p: int) -> TurningPoint:
     (1.414213562373, 0.0)
     """
     p = check_modulus(p)
-    _check_tickets(theta_hat, xi_hat)
+    theta_hat, xi_hat = _checked(theta_hat, xi_hat, p)
 
     def compute(A: Array, B: Array) -> tuple[Array, ...]:
         out = np.empty((A.size, 3))
@@ -280,15 +283,13 @@ def _elementwise(
     )
 
 
-def _check_tickets(theta_hat: Values, xi_hat: Values) -> None:
-    for name, value in (("theta_hat", theta_hat), ("xi_hat", xi_hat)):
-        values = any_array(name, value)
-        if values.dtype.kind not in "iufc":
-            raise TypeError(f"{name} must be complex numbers, got dtype {values.dtype}")
-        if not np.isfinite(values).all():
-            raise ValueError(
-                f"{name} must be finite, got NaN or infinity; drop or repair those tickets"
-            )
+def _checked(theta_hat: Values, xi_hat: Values, p: int) -> tuple[Any, Any]:
+    """Tickets as arrays, or DataArrays as they came."""
+    tickets = []
+    for name, values in (("theta_hat", theta_hat), ("xi_hat", xi_hat)):
+        check_tickets(name, values, p)
+        tickets.append(values if isinstance(values, xr.DataArray) else any_array(name, values))
+    return tickets[0], tickets[1]
 
 
 def _check_time(time: Values, *tickets: Values) -> Values:

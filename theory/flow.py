@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from grokode.theory._checks import real_array
+from grokode.theory._labels import as_arrays
 from grokode.theory.fourier import check_modulus
 
 Array = NDArray[Any]
@@ -48,8 +50,7 @@ def velocity(theta_hat: ArrayLike, xi_hat: ArrayLike, p: int) -> tuple[Array, Ar
     (np.complex128(6j), np.complex128(3+0j))
     """
     p = check_modulus(p)
-    A = np.asarray(theta_hat, dtype=np.complex128)
-    B = np.asarray(xi_hat, dtype=np.complex128)
+    A, B = _tickets(theta_hat, xi_hat)
     return 2 * p * np.conj(A) * B, p * A**2
 
 
@@ -80,7 +81,9 @@ def velocity_polar(
     [6.0, 3.0, -0.0, -0.0, 0.0]
     """
     p = check_modulus(p)
-    a, b, D = (np.asarray(v, dtype=np.float64) for v in (alpha, beta, misalignment))
+    given = as_arrays(alpha=alpha, beta=beta, misalignment=misalignment)
+    names = ("alpha", "beta", "misalignment")
+    a, b, D = (real_array(name, v) for name, v in zip(names, given, strict=True))
     for name, size in (("alpha", a), ("beta", b)):
         if not (size > 0).all():
             raise ValueError(f"{name} must be positive, got {size.min()}; see velocity for 0")
@@ -101,8 +104,7 @@ def invariants(theta_hat: ArrayLike, xi_hat: ArrayLike) -> tuple[Array, Array]:
     >>> [float(c) for c in invariants(1.0, -1j)]
     [-1.0, 1.0]
     """
-    A = np.asarray(theta_hat, dtype=np.complex128)
-    B = np.asarray(xi_hat, dtype=np.complex128)
+    A, B = _tickets(theta_hat, xi_hat)
     return np.abs(A) ** 2 - 2 * np.abs(B) ** 2, (A**2 * np.conj(B)).imag
 
 
@@ -123,6 +125,10 @@ def energy(theta_hat: ArrayLike, xi_hat: ArrayLike, p: int) -> Array:
     9.0
     """
     p = check_modulus(p)
-    A = np.asarray(theta_hat, dtype=np.complex128)
-    B = np.asarray(xi_hat, dtype=np.complex128)
+    A, B = _tickets(theta_hat, xi_hat)
     return p**2 / 2 * (A**2 * np.conj(B)).real
+
+
+def _tickets(theta_hat: ArrayLike, xi_hat: ArrayLike) -> tuple[Array, Array]:
+    A, B = (v.astype(np.complex128) for v in as_arrays(theta_hat=theta_hat, xi_hat=xi_hat))
+    return A[()], B[()]

@@ -18,7 +18,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.theory._checks import real_array
+from grokode.theory._checks import any_array, real_array
+from grokode.theory._labels import check_weights, in_order
 from grokode.theory.modulus import check_modulus
 
 Array = NDArray[Any]
@@ -29,6 +30,7 @@ __all__ = [
     "beta",
     "check_modulus",
     "check_spectrum",
+    "check_weights",
     "fourier_basis",
     "from_basis",
     "from_waves",
@@ -71,7 +73,7 @@ def to_waves(vectors: ArrayLike) -> tuple[Array, Array]:
     >>> float(np.round(mean, 12)), np.round(np.abs(waves), 12).tolist()
     (1.0, [0.0, 2.0])
     """
-    values = real_array("vectors", vectors)
+    values = _residues_last("vectors", vectors)
     p = check_modulus(values.shape[-1] if values.ndim else 0)
     if not np.isfinite(values).all():
         raise ValueError(
@@ -93,15 +95,28 @@ def from_waves(mean: ArrayLike, coefficients: ArrayLike) -> Array:
     -------
     array (..., 2K+1), float64
 
+    Raises
+    ------
+    TypeError
+        If a mean is not a real number, or a coefficient no number.
+    ValueError
+        If their shapes do not fit.
+
     Examples
     --------
     >>> v = np.array([0.3, -1.0, 2.0])
     >>> bool(np.allclose(from_waves(*to_waves(v)), v, rtol=1e-15, atol=1e-15))
     True
     """
-    waves = np.asarray(coefficients, dtype=np.complex128)
+    waves, means = any_array("coefficients", coefficients), real_array("mean", mean)
+    if waves.dtype.kind not in "iufc":
+        raise TypeError(f"coefficients must be complex numbers, got dtype {waves.dtype}")
+    if waves.shape[:-1] != means.shape:
+        raise ValueError(
+            f"mean must have one number to a row of coefficients {waves.shape}, got {means.shape}"
+        )
     p = 2 * waves.shape[-1] + 1
-    transform = np.concatenate([np.asarray(mean)[..., None] * p, p / 2 * waves], axis=-1)
+    transform = np.concatenate([means[..., None] * p, p / 2 * waves], axis=-1)
     return np.fft.irfft(transform, n=p, axis=-1)
 
 
@@ -111,9 +126,10 @@ def spectrum(theta: ArrayLike | xr.DataArray, xi: ArrayLike | xr.DataArray) -> x
     Parameters
     ----------
     theta : array (..., neuron, p)
-        Input weights, ``theta[m, x]``. A DataArray must end in dimensions ``neuron, x``.
+        Input weights, ``theta[m, x]``. A DataArray must have dimensions ``neuron, x``, in whatever
+        order, and is read by them.
     xi : array (..., neuron, p)
-        Output weights, ``xi[m, j]``. A DataArray must end in dimensions ``neuron, output``.
+        Output weights, ``xi[m, j]``; a DataArray likewise, with ``neuron, output``.
 
     Returns
     -------
@@ -136,13 +152,7 @@ def spectrum(theta: ArrayLike | xr.DataArray, xi: ArrayLike | xr.DataArray) -> x
     >>> dict(s.sizes), s.attrs["p"]
     ({'neuron': 4, 'frequency': 3}, 7)
     """
-    if np.shape(theta) != np.shape(xi):
-        raise ValueError(
-            f"theta and xi must have one shape (..., neuron, p), got {np.shape(theta)} and "
-            f"{np.shape(xi)}; transpose xi if it is stored as (p, neuron)"
-        )
-    if np.ndim(theta) < 2:
-        raise ValueError(f"theta must have shape (..., neuron, p), got {np.shape(theta)}")
+    theta, xi = check_weights(theta, xi)
     theta_mean, theta_hat = to_waves(theta)
     xi_mean, xi_hat = to_waves(xi)
     if isinstance(theta, xr.DataArray):
@@ -174,7 +184,7 @@ def check_spectrum(spectrum: xr.Dataset, p: int) -> xr.Dataset:
     Raises
     ------
     TypeError
-        If it is no Dataset with ``theta_hat`` and ``xi_hat``.
+        If it is no Dataset with complex ``theta_hat`` and ``xi_hat``.
     ValueError
         If it has another p, or a value that is not finite.
 
@@ -184,20 +194,30 @@ def check_spectrum(spectrum: xr.Dataset, p: int) -> xr.Dataset:
     >>> check_spectrum(s, 3).theta_hat.dims
     ('neuron', 'frequency')
     """
-    _check_variables(spectrum, "theta_hat", "xi_hat")
+    check_variables(spectrum, "theta_hat", "xi_hat")
     p, own = check_modulus(p), 2 * spectrum.sizes.get("frequency", 0) + 1
-    if own != p or "neuron" not in spectrum.theta_hat.dims:
+    waves = {name: spectrum[name] for name in ("theta_hat", "xi_hat")}
+    lacking = any(not {"neuron", "frequency"} <= {*values.dims} for values in waves.values())
+    if own != p or spectrum.attrs.get("p", p) != p or lacking:
         raise ValueError(
             f"spectrum must have (neuron, frequency) with {(p - 1) // 2} frequencies for p = {p}, "
             f"got {dict(spectrum.sizes)}"
         )
-    for name in ("theta_hat", "xi_hat"):
-        if not np.isfinite(spectrum[name]).all():
+    for name, values in waves.items():
+        if values.dtype.kind != "c":
+            raise TypeError(
+                f"spectrum must have complex {name}, got dtype {values.dtype}; alpha e^(i phi) "
+                "needs its phase, take grokode.theory.spectrum of the weights"
+            )
+        if not np.isfinite(values).all():
             raise ValueError(
                 f"spectrum must be finite, got NaN or infinity in {name}; drop those neurons"
             )
-    waves = {name: spectrum[name].astype(complex, copy=False) for name in ("theta_hat", "xi_hat")}
-    return spectrum.assign(waves).transpose(..., "neuron", "frequency")
+    if "frequency" in spectrum.indexes:
+        spectrum = spectrum.sortby("frequency")
+        in_order("spectrum", spectrum.theta_hat, ("neuron", "frequency"))
+    doubled = {name: spectrum[name].astype(complex, copy=False) for name in waves}
+    return spectrum.assign(doubled).transpose(..., "neuron", "frequency")
 
 
 def weights(spectrum: xr.Dataset) -> xr.Dataset:
@@ -218,11 +238,12 @@ def weights(spectrum: xr.Dataset) -> xr.Dataset:
     >>> bool(np.allclose(back.theta, theta, atol=1e-14) and np.allclose(back.xi, xi, atol=1e-14))
     True
     """
-    _check_variables(spectrum, "theta_hat", "xi_hat", "theta_mean", "xi_mean")
+    check_variables(spectrum, "theta_hat", "xi_hat", "theta_mean", "xi_mean")
+    spectrum = check_spectrum(spectrum, 2 * spectrum.sizes.get("frequency", 0) + 1)
     theta = from_waves(spectrum.theta_mean, spectrum.theta_hat)
     xi = from_waves(spectrum.xi_mean, spectrum.xi_hat)
     dims = [str(name) for name in spectrum.theta_mean.dims]
-    residues = np.arange(spectrum.attrs["p"])
+    residues = np.arange(theta.shape[-1])
     return xr.Dataset(
         {"theta": ([*dims, "x"], theta), "xi": ([*dims, "output"], xi)},
         coords=dict(spectrum.theta_mean.coords) | {"x": residues, "output": residues},
@@ -232,21 +253,25 @@ def weights(spectrum: xr.Dataset) -> xr.Dataset:
 
 def alpha(spectrum: xr.Dataset) -> xr.DataArray:
     """Input magnitude ``|theta_hat|``, dimensions as ``theta_hat``."""
+    check_variables(spectrum, "theta_hat")
     return _named(abs(spectrum.theta_hat), "alpha", "input magnitude")
 
 
 def beta(spectrum: xr.Dataset) -> xr.DataArray:
     """Output magnitude ``|xi_hat|``, dimensions as ``xi_hat``."""
+    check_variables(spectrum, "xi_hat")
     return _named(abs(spectrum.xi_hat), "beta", "output magnitude")
 
 
 def phi(spectrum: xr.Dataset) -> xr.DataArray:
     """Input phase ``arg theta_hat`` in (-pi, pi]."""
+    check_variables(spectrum, "theta_hat")
     return _angle(spectrum.theta_hat, "phi", "input phase")
 
 
 def psi(spectrum: xr.Dataset) -> xr.DataArray:
     """Output phase ``arg xi_hat`` in (-pi, pi]."""
+    check_variables(spectrum, "xi_hat")
     return _angle(spectrum.xi_hat, "psi", "output phase")
 
 
@@ -311,7 +336,7 @@ def to_basis(vectors: ArrayLike) -> Array:
     >>> np.round(to_basis(np.ones(5)), 12).tolist() == [np.round(5**0.5, 12), 0, 0, 0, 0]
     True
     """
-    values = real_array("vectors", np.atleast_1d(vectors))
+    values = np.atleast_1d(_residues_last("vectors", vectors))
     return values @ fourier_basis(values.shape[-1]).T
 
 
@@ -324,7 +349,7 @@ def from_basis(coefficients: ArrayLike) -> Array:
     >>> bool(np.allclose(from_basis(to_basis(v)), v))
     True
     """
-    values = real_array("coefficients", np.atleast_1d(coefficients))
+    values = np.atleast_1d(real_array("coefficients", coefficients))
     return values @ fourier_basis(values.shape[-1])
 
 
@@ -349,13 +374,21 @@ def amplitude_phase(coefficients: ArrayLike) -> tuple[Array, Array]:
     >>> float(np.round(r[0], 12)), float(np.round(angle[0], 12))
     (2.0, 0.3)
     """
-    values = real_array("coefficients", np.atleast_1d(coefficients))
+    values = np.atleast_1d(real_array("coefficients", coefficients))
     p = check_modulus(values.shape[-1])
     waves = np.sqrt(2 / p) * (values[..., 1::2] - 1j * values[..., 2::2])
     return np.abs(waves), np.angle(waves)
 
 
-def _check_variables(spectrum: Any, *names: str) -> None:
+def _residues_last(name: str, values: Any) -> Array:
+    """Real values (..., p), a DataArray's by its dimension over Z_p."""
+    if isinstance(values, xr.DataArray):
+        over = [str(dim) for dim in values.dims if dim in ("x", "y", "output")]
+        values = in_order(name, values, over[-1:] or ("x",))
+    return real_array(name, values)
+
+
+def check_variables(spectrum: Any, *names: str) -> None:
     found = list(spectrum.data_vars) if isinstance(spectrum, xr.Dataset) else []
     if not set(names) <= set(found):
         what = (

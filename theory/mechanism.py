@@ -17,7 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from grokode.theory._checks import check_number
-from grokode.theory.fourier import check_modulus
+from grokode.theory.fourier import check_modulus, check_variables
 
 __all__ = ["frequency_scales", "proposition_1", "proposition_1_margin", "softmax_bound"]
 
@@ -104,5 +104,6 @@ def frequency_scales(spectrum: xr.Dataset) -> xr.DataArray:
     >>> round(frequency_scales(spectrum(2 * wave, 3 * wave)).sel(frequency=2).item(), 12)
     12.0
     """
+    check_variables(spectrum, "theta_hat", "xi_hat")
     signal = (spectrum.theta_hat**2 * spectrum.xi_hat.conj()).real
     return signal.sum("neuron").rename("c").assign_attrs(long_name="signal of a frequency")

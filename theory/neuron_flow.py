@@ -19,6 +19,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import fourier
+from grokode.theory._parallel import parallel
 from grokode.theory.rule import TrainingRule
 
 __all__ = ["ACTIVATIONS", "PLATEAU_MARGIN", "neuron_flow"]
@@ -146,7 +147,7 @@ def _sigma(code: int, z: float) -> tuple[float, float]:
     return z * below, below + z * math.exp(-z * z / 2) / math.sqrt(2 * math.pi)
 
 
-@nb.njit(cache=True, parallel=True)
+@parallel
 def _advance(
     state: Array,
     moments: Array,
@@ -220,7 +221,7 @@ def _update(
                     weights[i] = (1 - rate * decay) * weights[i] - rate * m1[i] / bias1 / scale
 
 
-@nb.njit(cache=True, parallel=True)
+@parallel
 def _mean_margins(state: Array, pairs: Array, share: Array, code: int) -> Array:
     """Mean over pairs of the right answer's logit above the mean logit, of every neuron."""
     p = state.shape[2]

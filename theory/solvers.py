@@ -17,7 +17,8 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import _stepper
-from grokode.theory._checks import any_array, check_increasing, check_integer, check_number
+from grokode.theory._checks import check_increasing, check_integer, check_number
+from grokode.theory._labels import as_arrays
 from grokode.theory.systems import System
 from grokode.theory.tableaus import Tableau, get_method
 
@@ -219,9 +220,9 @@ def _labelled(system: System, initial: Any) -> xr.Dataset:
         raise ValueError(
             f"initial must have one array for each of {names}, got {len(initial)} arrays"
         )
-    arrays = [
-        any_array(f"initial {name}", values) for name, values in zip(names, initial, strict=True)
-    ]
+    arrays = as_arrays(
+        **{f"initial {name}": values for name, values in zip(names, initial, strict=True)}
+    )
     try:
         arrays = [array.copy() for array in np.broadcast_arrays(*arrays)]
     except ValueError:

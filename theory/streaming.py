@@ -5,15 +5,16 @@ directly, decided by their closed-form blow-up times, and forgotten; what stays 
 winner. A million neurons at p = 997, 5e8 tickets, take 12 MB on disk and hardly any memory.
 """
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-import zarr
 from numpy.typing import NDArray
 
 from grokode.theory._checks import check_integer, check_number
+from grokode.theory._winner_store import WinnerStore
 from grokode.theory.exact import blowup_time
 from grokode.theory.fourier import check_modulus
 
@@ -49,7 +50,8 @@ def stream_winners(
         Weights of both layers are scale * N(0, 1) / sqrt(p).
     seed : int
     out : path
-        Directory of the store.
+        Directory of the store: a journal with the checksum of every chunk, and the arrays in
+        ``winners.zarr``.
     chunk : int
         Neurons between writes, a multiple of 256: what a kill costs at most. Memory hardly depends
         on it, since tickets are drawn and decided 256 neurons at a time.
@@ -67,9 +69,11 @@ def stream_winners(
     Raises
     ------
     TypeError, ValueError
-        If an argument is out of range, or the store to resume is of another stream.
+        If an argument is out of range, or the store to resume is of another stream or damaged.
     FileExistsError
         If there is something at `out` and `resume` is false.
+    BlockingIOError
+        If another process is writing the store.
 
     Examples
     --------
@@ -86,56 +90,28 @@ def stream_winners(
         raise ValueError(f"chunk must be a multiple of {_BLOCK}, got {chunk}")
     path = Path(out)
     stream = {"p": p, "neurons": neurons, "scale": scale, "seed": seed}
-    winner, time = _open(path, stream, chunk, resume)
-    # The store's own chunks, should it be resumed with others: only whole ones are written.
-    size = winner.chunks[0]
-    # Frequencies start at 1, so 0 is where nothing has been written yet.
-    missing = np.flatnonzero(winner[:] == 0) // size
-    for start in size * np.unique(missing):
-        stop = min(start + size, neurons)
-        chosen, when = _decide(p, start, stop, scale, seed)
-        time[start:stop] = when
-        winner[start:stop] = chosen  # last: it says that the chunk is complete
-    return xr.open_zarr(path, consolidated=False, chunks=None)
+    store = _open(path, stream, chunk, resume)
+    if store.done < store.chunks:
+        with store.writing():
+            store.check()
+            # The store's own chunks, should it be resumed with others.
+            for start in range(store.done * store.chunk, neurons, store.chunk):
+                store.append(*_decide(p, start, min(start + store.chunk, neurons), scale, seed))
+    else:
+        store.check()
+    return store.open()
 
 
-def _open(
-    path: Path, stream: dict[str, Any], chunk: int, resume: bool
-) -> tuple[zarr.Array, zarr.Array]:
-    """Arrays winner and blowup_time of a new store, or of the one to resume."""
-    if path.exists():
-        if not resume:
-            raise FileExistsError(f"{path} exists; pass resume=True to go on with it")
-        try:
-            group = zarr.open_group(path, mode="r+")
-            winner, time = group["winner"], group["blowup_time"]
-        except (FileNotFoundError, KeyError) as error:
-            raise ValueError(f"{path} holds no stream of winners; choose another out") from error
-        found = {name: group.attrs.get(name) for name in stream}
-        if found != stream:
-            raise ValueError(f"{path} is the stream of {found}, not of {stream}; change one")
-        return winner, time  # type: ignore[return-value]
-    # Built aside and renamed, so that a store at `path` always has its arrays.
-    draft = path.with_name(path.name + ".new")
-    group = zarr.open_group(draft, mode="w", attributes=stream)
-    winner, time = (
-        group.create_array(
-            name,
-            shape=(stream["neurons"],),
-            chunks=(chunk,),
-            dtype=dtype,
-            fill_value=fill,
-            dimension_names=["neuron"],
-            attributes={"long_name": meaning},
-        )
-        for name, dtype, fill, meaning in (
-            ("winner", "int32", 0, "frequency of the winning ticket"),
-            ("blowup_time", "float64", np.nan, "blow-up time of the winning ticket"),
-        )
-    )
-    draft.rename(path)
-    group = zarr.open_group(path, mode="r+")
-    return group["winner"], group["blowup_time"]  # type: ignore[return-value]
+def _open(path: Path, stream: dict[str, Any], chunk: int, resume: bool) -> WinnerStore:
+    """A new store, or the one to resume."""
+    if not os.path.lexists(path):
+        return WinnerStore.create(path, stream, chunk)
+    if not resume:
+        raise FileExistsError(f"{path} exists; pass resume=True to go on with it")
+    store = WinnerStore(path)
+    if store.stream != stream:
+        raise ValueError(f"{path} is the stream of {store.stream}, not of {stream}; change one")
+    return store
 
 
 def _decide(p: int, start: int, stop: int, scale: float, seed: int) -> tuple[Array, Array]:

@@ -16,7 +16,15 @@ from grokode.compare.common.checkpoints import over_checkpoints
 from grokode.nets import tasks
 from grokode.nets.runs import Run
 
-__all__ = ["GENERALISED", "SUSTAINED", "Boundary", "boundary", "generalised", "memorised"]
+__all__ = [
+    "GENERALISED",
+    "SUSTAINED",
+    "Boundary",
+    "boundary",
+    "generalised",
+    "memorised",
+    "why_none_held_out",
+]
 
 GENERALISED = 0.95
 """Test accuracy at which a network counts as having generalised, as in the published analysis."""
@@ -130,12 +138,24 @@ def generalised(run: Run, threshold: float = GENERALISED, sustained: int = SUSTA
     """
     rows = _accuracies(run)
     event = boundary(rows.step, rows.test_accuracy, threshold, sustained, "test accuracy")
-    trained = {*map(tuple, run.train_pairs.tolist())}
-    tested = {*map(tuple, run.test_pairs.tolist())}
+    reason = why_none_held_out(run.train_pairs, run.test_pairs)
+    return Boundary(None, reason, event.definition) if reason else event
+
+
+def why_none_held_out(train_pairs: ArrayLike, test_pairs: ArrayLike) -> str:
+    """Why nothing shows whether a network generalises, or ``""``.
+
+    Examples
+    --------
+    >>> why_none_held_out([(0, 0), (0, 1)], [(0, 1)])
+    'every test pair was trained on'
+    """
+    trained, tested = (
+        {*map(tuple, np.asarray(pairs).tolist())} for pairs in (train_pairs, test_pairs)
+    )
     if tested - trained:
-        return event
-    reason = "every test pair was trained on" if tested else "the run has no test pairs"
-    return Boundary(None, reason, event.definition)
+        return ""
+    return "every test pair was trained on" if tested else "the run has no test pairs"
 
 
 def _accuracies(run: Run) -> xr.Dataset:

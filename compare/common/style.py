@@ -1,6 +1,7 @@
 """One look for every figure: colours, axis labels, and how a figure becomes an inline picture."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -10,6 +11,8 @@ from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
+
+from grokode.files import create_file
 
 __all__ = [
     "AMBER",
@@ -29,6 +32,7 @@ __all__ = [
     "figure_svg",
     "fourier_heatmap",
     "plain_log",
+    "save_figure",
     "say",
 ]
 
@@ -98,3 +102,24 @@ def figure_svg(figure: Figure) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
+
+
+def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
+    """Write a figure to a file of its own, whole or not at all, and never over one that is there.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : Path
+        Its ending names the format.
+    **options
+        As of `matplotlib.figure.Figure.savefig`.
+
+    Raises
+    ------
+    FileExistsError
+        If there is a file of that name.
+    """
+    kind = path.suffix.removeprefix(".")
+    create_file(path, lambda file: figure.savefig(file, format=kind, **options))
+    return path

@@ -3,7 +3,7 @@
 from typing import Any
 
 from grokode.compare.common.claims import Verdict
-from grokode.compare.common.events import GENERALISED
+from grokode.compare.common.events import GENERALISED, why_none_held_out
 from grokode.compare.common.sheets import Sheet
 from grokode.compare.grokking.claims import judge_stages
 from grokode.compare.grokking.perturbed import perturbed_lottery
@@ -26,9 +26,7 @@ STAGES, THEORY, MEMORY = "stages", "theory beside the stages", "memorisation"
 def needs(run: Run) -> str | None:
     """Two layers of addition, and pairs held out."""
     reason = two_layers_of_addition(run)
-    if reason is None and not len(run.test_pairs):
-        return "the run holds out no pairs, so nothing shows whether it generalises"
-    return reason
+    return reason or why_none_held_out(run.train_pairs, run.test_pairs) or None
 
 
 def measure(run: Run, /, threshold: float = GENERALISED) -> Datasets:

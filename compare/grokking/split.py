@@ -20,7 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from grokode.nets.tasks import check_pairs
 from grokode.theory.fourier import check_modulus
 
-__all__ = ["GROUPS", "KINDS", "broken_orthogonality", "free_accuracy", "pair_kinds"]
+__all__ = [
+    "GROUPS",
+    "KINDS",
+    "broken_orthogonality",
+    "free_accuracy",
+    "pair_kinds",
+]
 
 Array = NDArray[Any]
 

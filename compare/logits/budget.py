@@ -45,6 +45,7 @@ from grokode.compare.common.kernels import (
 )
 from grokode.nets.runs import Run
 from grokode.theory import fourier
+from grokode.theory._labels import check_weights
 
 __all__ = ["PARTS", "budget_over_steps", "common_share", "logit_budget"]
 
@@ -95,7 +96,7 @@ def logit_budget(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic")
     >>> (6 * budget.share.sel(part=["signal", "two_phase", "four_phase"])).round(9).values.tolist()
     [1.0, 4.0, 1.0]
     """
-    theta, xi = np.asarray(theta, dtype=np.float64), np.asarray(xi, dtype=np.float64)
+    theta, xi = map(np.asarray, check_weights(theta, xi))
     network, reason = centred_logits(theta, xi, activation)
     if activation not in PARTS:
         reason = f"the budget is known for {' and '.join(PARTS)} networks, this one is {activation}"

@@ -25,6 +25,7 @@ from grokode.compare.common.kernels import (
 )
 from grokode.nets import tasks
 from grokode.theory import fourier, mechanism
+from grokode.theory._labels import check_weights
 
 __all__ = ["FITS", "KERNELS", "PEAKS", "QUANTILES", "logits"]
 
@@ -101,7 +102,7 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
     >>> bool(0 <= fit.r2 < 1)
     True
     """
-    theta, xi = np.asarray(theta, dtype=np.float64), np.asarray(xi, dtype=np.float64)
+    theta, xi = map(np.asarray, check_weights(theta, xi))
     network, reason = centred_logits(theta, xi, activation)
     p = theta.shape[-1]
     K = (p - 1) // 2

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grokode.compare.mechanism.phases import NO_NEURON, winning_waves
 from grokode.theory import fourier
+from grokode.theory._labels import check_weights
 
 __all__ = ["LAYERS", "basis_coefficients", "cosine_fits", "energy_shares", "sparsity"]
 
@@ -50,7 +51,7 @@ def cosine_fits(theta: ArrayLike, xi: ArrayLike) -> xr.Dataset:
     >>> cosine_fits(1 + wave, 3 * wave).r2.values.ravel().round(9).tolist()
     [1.0, 1.0]
     """
-    theta, xi = np.asarray(theta, dtype=np.float64), np.asarray(xi, dtype=np.float64)
+    theta, xi = map(np.asarray, check_weights(theta, xi))
     spectrum = fourier.spectrum(theta, xi)
     waves = winning_waves(spectrum)
     neurons, p = theta.shape

@@ -38,6 +38,7 @@ from grokode.compare.mechanism.phases import (
 from grokode.nets import tasks
 from grokode.nets.runs import Run
 from grokode.theory import fourier
+from grokode.theory._labels import check_weights
 
 __all__ = [
     "PUBLISHED_SWAP",
@@ -97,7 +98,7 @@ def activation_swap(
     >>> swap.accuracy.values.tolist()
     [1.0, 0.2]
     """
-    theta, xi = np.asarray(theta, dtype=np.float64), np.asarray(xi, dtype=np.float64)
+    theta, xi = map(np.asarray, check_weights(theta, xi))
     p = theta.shape[-1]
     right_ones = tasks.table("addition", p) if answers is None else np.asarray(answers)
     accuracies, reasons = [], []

@@ -117,7 +117,8 @@ def write_report(comparison: Comparison, out: Path) -> Path:
     ----------
     comparison : Comparison
     out : Path
-        Folder, made if it is not there. Existing files are refused, not replaced.
+        Folder, made if it is not there. An existing page is refused, not replaced, unless it is
+        empty; figures that are there are kept.
 
     Returns
     -------
@@ -129,6 +130,8 @@ def write_report(comparison: Comparison, out: Path) -> Path:
         If the folder already has a report.
     """
     page = out / "report.html"
+    if page.is_file() and not page.is_symlink() and not page.stat().st_size:
+        page.unlink()  # a full disk left it so
     if page.exists():
         raise FileExistsError(f"{page} exists; choose another folder or move it away")
     pictures = out / "figures"

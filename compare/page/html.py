@@ -1,13 +1,15 @@
 """A self-contained HTML page: tables and figures that open offline, on a phone and on paper."""
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
 from grokode.compare.common.style import figure_svg
+from grokode.files import create_file
+from grokode.text import visible
 
 __all__ = ["Section", "write_page"]
 
@@ -46,6 +48,8 @@ class Section:
 def write_page(path: Path, title: str, sections: Sequence[Section]) -> Path:
     """Write the sections as one HTML file with inline figures and no outside reference.
 
+    The file appears whole or not at all.
+
     Parameters
     ----------
     path : Path
@@ -65,9 +69,13 @@ def write_page(path: Path, title: str, sections: Sequence[Section]) -> Path:
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n"
         f"<body>\n<h1>{escape(title)}</h1>\n{body}\n</body>\n</html>\n"
     )
-    with path.open("x", encoding="utf-8") as file:
-        file.write(page)
+    create_file(path, lambda file: file.write(page.encode()))
     return path
+
+
+def escape(text: str) -> str:
+    """Text as HTML that shows it, markup and control characters included."""
+    return html.escape(visible(text))
 
 
 def _section_html(section: Section) -> str:

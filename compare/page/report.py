@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from grokode.compare.common.claims import Verdict, claims_table
 from grokode.compare.common.sheets import Sheet
+from grokode.compare.common.style import save_figure
 from grokode.compare.page.html import Section, write_page
 from grokode.compare.page.parts import Answer, about, answer, training
 from grokode.compare.question import Question
@@ -112,7 +113,9 @@ def write_answers(
     def drawn(sheet: Sheet) -> Figure:
         figure = sheet.draw()
         if pictures is not None:
-            figure.savefig(pictures / f"{sheet.name}.png", dpi=150, bbox_inches="tight")
+            file = pictures / f"{sheet.name}.png"
+            if not file.exists():  # drawn before the command was interrupted, the same as now
+                save_figure(figure, file, dpi=150, bbox_inches="tight")
         return figure
 
     sections = []

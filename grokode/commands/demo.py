@@ -36,7 +36,9 @@ def demo(
     --out. Exit code 1 if theory does not hold on the plateau of the loss. Interrupted, the same
     command goes on.
     """
-    interrupted = (out / "run").is_dir() and not (out / "report.html").exists()
+    page = out / "report.html"
+    written = page.exists() and page.stat().st_size > 0  # a full disk may have left it empty
+    interrupted = (out / "run").is_dir() and not written
     if out.exists() and not interrupted:
         raise FileExistsError(f"{out} exists and is not overwritten; choose another name")
     from grokode import compare
@@ -60,10 +62,10 @@ def demo(
     with if_interrupted("the same command goes on from the last checkpoint"):
         with training_progress(config.steps) as on_step:
             run = train_network(config, out / "run", resume=interrupted, on_step=on_step)
-        note(f"{run}\nlaying theory over it")
+        note(f"{run}", "laying theory over it")
         with counting_progress("asking", len(compare.QUESTIONS)) as count:
             comparison = compare.compare_run(run, on_part=count)
-        page = compare.write_report(comparison, out)
+        compare.write_report(comparison, out)
     if json:
         print_json(_numbers(comparison, page))
     else:
@@ -99,4 +101,4 @@ def _tell(comparison: "Comparison") -> None:
                 print_table(table.rows)
     print_table(claims_table(comparison.verdicts))
     verdict = "holds" if comparison.holds_on_plateau else "does not hold"
-    note(f"{comparison.partings()}\nTheory {verdict} here: {compare.PLATEAU_CLAIM}.")
+    note(comparison.partings(), f"Theory {verdict} here: {compare.PLATEAU_CLAIM}.")

@@ -39,7 +39,7 @@ def check_new(path: Path | None, endings: tuple[str, ...] = FIGURES) -> None:
         return
     if path.suffix not in endings:
         raise ValueError(f"{path} must end in {' or '.join(endings)}")
-    if path.exists():
+    if os.path.lexists(path):
         raise FileExistsError(f"{path} exists and is not overwritten; choose another name")
     if not (path.parent.is_dir() and os.access(path.parent, os.W_OK)):
         raise OSError(f"{path.parent} is no folder that can be written to; make it first")
@@ -49,8 +49,10 @@ def draw(path: Path, on_axes: Any) -> None:
     """Write the figure that a function draws on Axes."""
     import matplotlib.pyplot as plt
 
+    from grokode.compare.common.style import save_figure
+
     figure, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     on_axes(ax)
-    figure.savefig(path, dpi=150)
+    save_figure(figure, path, dpi=150)
     plt.close(figure)
     note(f"wrote {path}")

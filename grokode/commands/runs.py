@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from grokode.commands.options import Json, RunPath, Seed, check_new, open_one_seed
-from grokode.console import if_interrupted, note, print_json, print_numbers
+from grokode.console import if_interrupted, note, print_json, print_line, print_numbers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,7 +92,7 @@ def import_(
             }
         )
     else:
-        typer.echo(f"{run}")
+        print_line(f"{run}")
     for name in ("reading", "assumed"):
         if name in run.attrs:
             note(f"{name}: {run.attrs[name]}")
@@ -135,4 +135,4 @@ def export(
     if json:
         print_json({"file": str(file)})
     else:
-        typer.echo(f"wrote {file}")
+        print_line(f"wrote {file}")

@@ -1,18 +1,21 @@
 """Many trainings from one file."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from grokode.commands.options import Figure, Json, check_new, draw
-from grokode.console import if_interrupted, note, print_json, print_numbers, print_table
+from grokode.console import (
+    if_interrupted,
+    note,
+    points_progress,
+    print_json,
+    print_numbers,
+    print_table,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from grokode.nets.sweeps import Progress
 
 __all__ = ["sweep"]
@@ -61,17 +64,27 @@ def sweep(
     check_new(figure)
     check_new(table, (".nc", ".csv"))
     asked = read_sweep(file)
+    measure = None
+    if collect:
+        from grokode.compare.sweeps import numbers_of
+
+        measure = numbers_of(collect.split(","))
     with (
         if_interrupted("finished points and checkpoints are kept, the same command goes on"),
-        _progress(asked.size) as on_progress,
+        points_progress(asked.size) as bar,
     ):
         ended = run_sweep(
-            asked, out, workers=workers, scheduler=scheduler, large=yes, on_progress=on_progress
+            asked,
+            out,
+            workers=workers,
+            scheduler=scheduler,
+            large=yes,
+            on_progress=lambda at: bar(at.done, at.running, len(at.failed)),
         )
     if table is not None or figure is not None:
-        from grokode.compare.sweeps import numbers_of, sweep_figure, write_table
+        from grokode.compare.sweeps import sweep_figure, write_table
 
-        numbers = open_sweep(out).dataset(numbers_of(collect.split(",") if collect else []))
+        numbers = open_sweep(out).dataset(measure)
         if table is not None:
             write_table(numbers, table)
             note(f"wrote {table}")
@@ -94,12 +107,3 @@ def _tell(ended: "Progress", out: Path, json: bool) -> None:
     print_numbers(f"{out}", summary | {"failed": len(ended.failed)})
     if ended.failed:
         print_table([["point", "why it failed"], *([f"{f.point}", f.reason] for f in ended.failed)])
-
-
-@contextmanager
-def _progress(points: int) -> Iterator["Callable[[Progress], None]"]:
-    """A bar of points: done, running, failed, and the time left."""
-    from grokode.console import points_progress
-
-    with points_progress(points) as bar:
-        yield lambda at: bar(at.done, at.running, len(at.failed))

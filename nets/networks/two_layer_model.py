@@ -22,6 +22,7 @@ from grokode.nets.networks.activations import ACTIVATIONS, check_activation
 from grokode.nets.networks.base import Objective, Parameters
 from grokode.nets.tasks.base import Criterion
 from grokode.nets.tasks.examples import Examples
+from grokode.theory import fourier
 
 __all__ = ["Gradient", "Layers", "composed", "layers", "logits", "objective", "outputs"]
 
@@ -94,6 +95,7 @@ def logits(
     [[0.0, 4.0, 0.0]]
     """
     sigma = ACTIVATIONS[check_activation(activation)].value
+    theta, xi = fourier.check_weights(theta, xi)
     of_x, of_y, out = (
         torch.tensor(np.asarray(layer, dtype=np.float64))
         for layer in (theta, theta if theta_y is None else theta_y, xi)

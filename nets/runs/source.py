@@ -89,7 +89,9 @@ class Source:
         """
         stored = self._manifest.header.data or {}
         if name not in stored:
-            raise ValueError(f"{self.path} does not say what its {name} are: they are unknown")
+            raise ValueError(
+                f"{self.path} does not say its {name} examples; import it again with them"
+            )
         plan, digests = stored[name]
         try:
             check_document(self.path / "arrays.zarr", plan, plan.shape[0])

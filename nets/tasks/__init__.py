@@ -1,5 +1,6 @@
 """The tasks: what is asked of a network, and what the right answers are."""
 
+from grokode.nets.tasks.automata import RandomAutomaton
 from grokode.nets.tasks.base import Task
 from grokode.nets.tasks.modular import (
     OPERATIONS,
@@ -10,11 +11,14 @@ from grokode.nets.tasks.modular import (
     split_pairs,
     table,
 )
+from grokode.nets.tasks.parity import Parity
 
 __all__ = [
     "OPERATIONS",
     "TASKS",
     "Modular",
+    "Parity",
+    "RandomAutomaton",
     "Task",
     "all_pairs",
     "check_pairs",
@@ -23,5 +27,9 @@ __all__ = [
     "table",
 ]
 
-TASKS: dict[str, type[Task]] = {"modular": Modular}
+TASKS: dict[str, type[Task]] = {
+    "modular": Modular,
+    "parity": Parity,
+    "automaton": RandomAutomaton,
+}
 """Every kind of task by name; a new one is a frozen record and a line here."""

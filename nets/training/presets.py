@@ -2,6 +2,8 @@
 
 Source: arXiv:2602.16849, experiments; AdamW has the betas (0.9, 0.98) everywhere. The warm-up of
 ten updates is that of the authors' code; the text does not mention it, the stored losses show it.
+vanrossem2025: arXiv:2507.09897 and its authors' code, where an epoch of all sequences up to length
+10 is 21 steps; the code's values where the text has others (tanh: gain 0.01; automata: 0.75).
 """
 
 import math
@@ -12,6 +14,16 @@ from grokode.nets.training.config import TrainingConfig
 from grokode.theory.modulus import check_modulus
 
 __all__ = ["PRESETS", "preset"]
+
+_PARITY: dict[str, Any] = {
+    "data": "parity",
+    "network": "recurrent",
+    "optimizer": "sgd",
+    "learning_rate": 0.02,
+    "steps": 21_000,
+    "checkpoint_every": 105,
+    "log_every": 105,
+}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "he2026/standard": {
@@ -71,6 +83,24 @@ PRESETS: dict[str, dict[str, Any]] = {
         "checkpoint_every": 200,
         "log_every": 100,
     },
+    "vanrossem2025/parity": _PARITY,
+    "vanrossem2025/parity-gain-0.7": _PARITY | {"gain": 0.7},
+    "vanrossem2025/parity-tanh": _PARITY
+    | {"activation": "tanh", "gain": 0.8, "learning_rate": 0.05},
+    "vanrossem2025/parity-half": _PARITY | {"train_fraction": 0.5, "steps": 60_000},
+    "vanrossem2025/parity-grid": _PARITY
+    | {
+        "loss": "cross_entropy",
+        "train_fraction": 0.5,
+        "test_sequences": 30,
+        "test_length": 100,
+        "stop_loss": 1e-3,
+        "steps": 1_000_000,
+        "checkpoint_every": "log",
+        "log_every": 100,
+    },
+    "vanrossem2025/automaton": _PARITY
+    | {"data": "automaton", "new_state": 0.6, "gain": 0.025, "learning_rate": 0.05},
 }
 
 

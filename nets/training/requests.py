@@ -125,7 +125,7 @@ def check_same(
     config: TrainingConfig, seeds: Sequence[int], intervention: Intervention | None, run: Run
 ) -> None:
     """Refuse to resume a run under another configuration; it may only be made longer."""
-    if run.stored_config.initial == "published":
+    if run.stored_config.to_dict().get("initial") == "published":
         raise ValueError(
             f"{run.path} was imported, without the optimiser's state, so it cannot be resumed; "
             "train from its weights by passing initial"

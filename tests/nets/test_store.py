@@ -450,7 +450,7 @@ def test_a_split_that_is_not_known_is_said_to_be(tmp_path):
         writer.publish(SEEDS, {}, 0.0)
     run = nets.open_run(tmp_path / "run")
     assert run.test_pairs.shape == (3, 4, 2)
-    with pytest.raises(ValueError, match="does not say what its train are"):
+    with pytest.raises(ValueError, match="does not say its train examples"):
         _ = run.train_pairs
     assert run.parameters.identical(run.weights.drop_attrs().assign_attrs(run.attrs))
 

@@ -239,7 +239,7 @@ def test_a_resume_with_another_start_or_other_pairs_is_refused(tmp_path):
         ({"time_limit": "1"}, "time_limit must be a number"),
         ({"intervention": 3}, "intervention must be a function"),
         ({"train_pairs": 5}, "pairs must be integers"),
-        ({"initial": nets.gaussian(7, 6, 0.5, 0) * np.nan}, "NaN or infinite"),
+        ({"initial": nets.gaussian(7, 6, 0.5, 0) * np.nan}, "NaN or infini"),
     ],
 )
 def test_bad_arguments_are_named_before_a_directory_is_made(tmp_path, given, match):

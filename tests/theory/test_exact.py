@@ -335,17 +335,82 @@ def test_crossing_zero_turns_psi_by_pi():
     assert B_out[0].real < 0 < B_out[-1].real
 
 
-@pytest.mark.parametrize("scale", [1e-300, 1e-150, 1e150])
+@pytest.mark.parametrize("scale", [1e-300, 1e-160, 1e-150, 1e150, 1e160, 1e300])
 def test_no_overflow_at_extreme_scales(scale):
+    """The flow is homogeneous: tickets s times as large do the same in 1/s of the time."""
     A, B = np.array([1.0, 1 + 1j]), np.array([1j, -0.2 - 0.7j])
-    np.testing.assert_allclose(
-        exact.blowup_time(scale * A, scale * B, P) * scale, exact.blowup_time(A, B, P), rtol=1e-14
+    T = exact.blowup_time(A, B, P)
+    np.testing.assert_allclose(exact.blowup_time(scale * A, scale * B, P) * scale, T, rtol=1e-14)
+    moved, after = (
+        exact.evolve(A, B, P, T / 2),
+        exact.evolve(scale * A, scale * B, P, T / 2 / scale),
     )
+    for one, two in zip(moved, after, strict=True):
+        np.testing.assert_allclose(two / scale, one, rtol=1e-13)
+    turn, scaled = (exact.turning_point(s * A, s * B, P) for s in (1.0, scale))
+    np.testing.assert_allclose(np.array(scaled[:2]) / scale, turn[:2], rtol=1e-14)
+    np.testing.assert_allclose(scaled.time * scale, turn.time, rtol=1e-14)
 
 
-def test_beyond_the_range_of_floats_is_nan_not_wrong():
-    assert np.isnan(exact.blowup_time(1e-200, 1j, P))
-    # At rest long since: u = 2 p t overflows.
+@pytest.mark.parametrize("ratio", [1e-81, 1e-160, 1e-200, 1e-300])
+@pytest.mark.parametrize("A", [1.0, -0.3 + 0.8j, 1e-9 + 1j, 1e-3 - 1j])
+@pytest.mark.parametrize("B", [1.0, 1e-5, 1e5])
+def test_magnitudes_of_any_ratio(A, B, ratio):
+    """An aligned ticket has B = c coth(2 p c (T - t)) with c^2 = -C1/2, so for alpha << beta
+
+    T = ln(8^(1/2) beta / A+) / (2 p beta), where A+ is the part of A that grows, here Re A.
+    """
+    way = np.log(8**0.5) - np.log(abs(np.real(A))) - np.log(ratio)
+    T = exact.blowup_time(A * ratio * B, B, P)
+    np.testing.assert_allclose(T, way / (2 * P * B), rtol=1e-12)
+
+
+@pytest.mark.parametrize("ratio", [1e-75, 1e-85])
+@pytest.mark.parametrize(("A", "B"), [(-0.3 + 0.8j, 1.0), (1e-9 + 1j, 1.0), (1e-3 - 1j, 1e5)])
+def test_ratios_on_both_sides_of_the_linear_start(A, B, ratio):
+    """Against mpmath's R_F with enough digits for the ratio squared; D is also close to pi."""
+    A = A * ratio * B
+    with mp.workdps(700):
+        a, beta = mp.mpc(A), mp.mpf(B)
+        C1, C2, C3 = abs(a) ** 2 - 2 * beta**2, mp.im(a * a) * beta, mp.re(a * a) * beta
+        # v (C1 + 2 v)^2 = C2^2 has its roots near 0 and near -C1/2, those two C2 apart.
+        e = (C2 / C1) ** 2
+        for _ in range(8):
+            f, slope = e * (C1 + 2 * e) ** 2 - C2**2, (C1 + 2 * e) * (C1 + 6 * e)
+            e -= f / slope
+        half = mp.sqrt(-((C1 + e) ** 2) / 4 + C2**2 / (4 * e) + 0j)
+        roots = [-(C1 + e) / 2 + mp.j * half, -(C1 + e) / 2 - mp.j * half, e]
+        top = max(mp.re(r) for r in roots)
+        gaps = [beta**2 - r for r in roots]
+        T = mp.re(mp.elliprf(*gaps))
+        if C3 < 0:
+            omega = mp.re(mp.elliprf(*(top - r for r in roots)))
+            T = 2 * omega - T
+        T /= 2 * P
+    np.testing.assert_allclose(exact.blowup_time(A, B, P), float(T), rtol=1e-12)
+
+
+def test_a_faint_ticket_moves_linearly_and_then_blows_up():
+    """Where alpha^2 is beyond floats: A+ grows as e^(2 p beta t), A- shrinks, B stands still."""
+    A, B, rate = 1e-200 * (0.3 - 0.4j), 0.5, 2 * P * 0.5
+    t = 20 / rate
+    moved, still = exact.evolve(A, B, P, t)
+    np.testing.assert_allclose(moved, 1e-200 * (0.3 * np.exp(20) - 0.4j * np.exp(-20)), rtol=1e-13)
+    assert still == exact.output_magnitude(A, B, P, t) == B
+    turn = exact.turning_point(A, B, P)
+    np.testing.assert_allclose(turn.time, np.log(0.4 / 0.3) / (2 * rate), rtol=1e-13)
+    np.testing.assert_allclose([turn.alpha, turn.beta], [1e-200 * 0.24**0.5, B])
+    # From late on the way it is an ordinary ticket with the rest of the time.
+    T = exact.blowup_time(A, B, P)
+    late = exact.evolve(A, B, P, 0.9 * T)
+    np.testing.assert_allclose(exact.blowup_time(*late, P), 0.1 * T, rtol=1e-11)
+    np.testing.assert_allclose(exact.output_magnitude(A, B, P, 0.9 * T), abs(late[1]), rtol=1e-14)
+    assert exact.blowup_time(-1e-200j, 1.0, P) == np.inf
+    assert exact.blowup_time(1e-200, 1.0, P) < np.inf
+
+
+def test_at_rest_long_since():
+    # u = 2 p t overflows.
     A, B = exact.evolve(1.0, -1.0, P, 1e308)
     assert A == 0
     np.testing.assert_allclose(B, -(0.5**0.5), rtol=1e-14)
@@ -357,12 +422,12 @@ def test_dataarrays_keep_their_names():
         rng.normal(size=(2, 3)) + 1j, dims=["neuron", "frequency"], coords={"frequency": [1, 2, 3]}
     )
     B = xr.DataArray(rng.normal(size=3) + 0.5j, dims=["frequency"], coords={"frequency": [1, 2, 3]})
-    T = exact.blowup_time(A, B, P)
+    T = exact.blowup_time(A, B, 7)
     assert T.name == "blowup_time"
     assert T.dims == ("neuron", "frequency")
-    np.testing.assert_array_equal(T, exact.blowup_time(A.values, B.values, P))
+    np.testing.assert_array_equal(T, exact.blowup_time(A.values, B.values, 7))
     times = [0.0, 0.5 * float(T.min())]
-    A_out, B_out = exact.evolve(A, B, P, times)
+    A_out, B_out = exact.evolve(A, B, 7, times)
     assert A_out.dims == B_out.dims == ("neuron", "frequency", "time")
     assert A_out.time.values.tolist() == times
     np.testing.assert_array_equal(A_out.isel(time=0), A)

@@ -8,7 +8,16 @@ import pytest
 import sympy as sp
 
 from grokode.theory import exact, identities
-from grokode.theory.identities import IDENTITIES, energy, errata, flow, logits, moments, relu
+from grokode.theory.identities import (
+    IDENTITIES,
+    energy,
+    errata,
+    flow,
+    logits,
+    mergers,
+    moments,
+    relu,
+)
 from grokode.theory.identities.base import all_hold, canonical, holds_if, vanishes
 from grokode.theory.identities.catalogue import prove
 from grokode.theory.identities.characters import folded_sum, wave_orthogonality
@@ -105,6 +114,12 @@ PERTURBED = {
     "ReLU input leakage": lambda: relu.input_leakage(3 / (R**2 - 3)),
     "ReLU output leakage": lambda: relu.output_leakage(1 / R**2),
     "phase signs": lambda: errata.phase_signs(-1),
+    "pair, rate of w": lambda: mergers.three_variables(sp.Symbol("w")),
+    "pair, end without rates": lambda: mergers.closed_form(low=mergers.Y),
+    "pair, another invariant": lambda: mergers.closed_form(high=mergers.x + mergers.kappa),
+    "pair, stability": lambda: mergers.stability(3),
+    "pair, rate of d": lambda: mergers.distance_rate(mergers.delta),
+    "pair, rate of an output": lambda: mergers.output_rate(mergers.dy),
 }
 
 

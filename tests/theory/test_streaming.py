@@ -60,7 +60,7 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         stream_winners(7, 2000, 0.1, 3, path, chunk=512)
     monkeypatch.setattr(streaming, "blowup_time", exact.blowup_time)
-    left = xr.open_zarr(path, consolidated=False, chunks=None).winner
+    left = xr.open_zarr(path / "winners.zarr", consolidated=False, chunks=None).winner
     assert int((left == 0).sum()) == 2000 - 2 * 512
     # With another chunk: the store keeps its own.
     xr.testing.assert_identical(
@@ -75,14 +75,14 @@ def test_a_killed_process_is_resumed(tmp_path):
         f"stream_winners(23, 1_000_000, 0.1, 1, {str(path)!r}, chunk=256)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
-    while process.poll() is None and len(list(path.glob("winner/c/*"))) < 20:
+    while process.poll() is None and len(list(path.glob("winners.zarr/winner/c/*"))) < 20:
         time.sleep(0.01)
     assert process.poll() is None, "the stream ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    # What was written is whole: it is that of a stream of its first neurons alone.
-    left = xr.open_zarr(path, consolidated=False, chunks=None).load()
-    done = int((left.winner > 0).sum())
+    # What the journal names is whole: it is that of a stream of its first neurons alone.
+    left = xr.open_zarr(path / "winners.zarr", consolidated=False, chunks=None).load()
+    done = 256 * ((path / "stream.jsonl").read_text().count("\n") - 1)
     assert done >= 20 * 256
     short = stream_winners(23, done, 0.1, 1, tmp_path / "short.zarr").load()
     for name in ("winner", "blowup_time"):
@@ -128,3 +128,115 @@ def test_bad_input_is_named(options, match, tmp_path):
     with pytest.raises((TypeError, ValueError), match=match):
         stream_winners(out=tmp_path / "w.zarr", **arguments)
     assert not (tmp_path / "w.zarr").exists()
+
+
+SMALL = {"p": 7, "neurons": 700, "scale": 0.1, "seed": 3, "chunk": 256}
+
+
+@pytest.fixture
+def stream(tmp_path):
+    """A finished stream of three chunks, and its numbers."""
+    path = tmp_path / "s"
+    return path, stream_winners(out=path, **SMALL).load()
+
+
+def files(path):
+    return sorted(f for f in path.rglob("*") if f.is_file() and f.name != ".lock")
+
+
+def reread(path):
+    return stream_winners(out=path, resume=True, **SMALL).load()
+
+
+def test_a_flipped_bit_is_refused_or_without_effect(stream):
+    """Three bits in every file: metadata, journal and chunks."""
+    path, whole = stream
+    rng = np.random.default_rng(0)
+    assert len(files(path)) == 1 + 3 + 2 * 3
+    for file in files(path):
+        content = file.read_bytes()
+        for place in rng.integers(len(content), size=3):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << int(rng.integers(8))
+            file.write_bytes(flipped)
+            with pytest.raises(ValueError, match="altered"):
+                reread(path)
+            file.write_bytes(content)
+    xr.testing.assert_identical(reread(path), whole)
+
+
+def test_a_missing_or_truncated_file_is_refused(stream):
+    path, whole = stream
+    for file in files(path):
+        content = file.read_bytes()
+        file.unlink()
+        with pytest.raises(ValueError, match=r"is missing|holds no stream"):
+            reread(path)
+        file.write_bytes(content[: len(content) // 2])
+        if file.name == "stream.jsonl":  # as a power cut leaves it: streamed again from there
+            xr.testing.assert_identical(reread(path), whole)
+        else:
+            with pytest.raises(ValueError, match="altered"):
+                reread(path)
+        file.write_bytes(content)
+
+
+def test_swapped_chunks_and_lines_are_refused(stream):
+    path, _ = stream
+    one, two = (path / "winners.zarr" / "winner" / "c" / index for index in "01")
+    journal = path / "stream.jsonl"
+    before = one.read_bytes(), two.read_bytes(), journal.read_text()
+    one.write_bytes(before[1])
+    two.write_bytes(before[0])
+    with pytest.raises(ValueError, match="altered"):
+        reread(path)
+    one.write_bytes(before[0])
+    two.write_bytes(before[1])
+    head, *lines = before[2].splitlines(keepends=True)
+    journal.write_text("".join([head, lines[1], lines[0], lines[2]]))
+    with pytest.raises(ValueError, match="chunk 0 is not where it is"):
+        reread(path)
+
+
+def test_damage_after_opening_is_noticed_when_it_is_read(tmp_path):
+    path = tmp_path / "s"
+    won = stream_winners(out=path, **SMALL)
+    (path / "winners.zarr" / "blowup_time" / "c" / "1").unlink()
+    with pytest.raises(ValueError, match="is missing"):
+        won.blowup_time.load()
+
+
+def test_neighbours_and_links_are_left_alone(tmp_path):
+    path = tmp_path / "s"
+    (tmp_path / "s.new").mkdir()
+    (tmp_path / "s.new" / "mine").write_text("mine")
+    stream_winners(out=path, **SMALL)
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["s", "s.new"]
+    assert (tmp_path / "s.new" / "mine").read_text() == "mine"
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FileExistsError):
+        stream_winners(out=tmp_path / "link", **SMALL)
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_two_writers_do_not_mix(tmp_path, monkeypatch):
+    path = tmp_path / "s"
+    decided = streaming._decide
+
+    def decide_while_another_tries(*arguments):
+        with pytest.raises(BlockingIOError, match="written by another process"):
+            stream_winners(out=path, resume=True, **SMALL)
+        return decided(*arguments)
+
+    monkeypatch.setattr(streaming, "_decide", decide_while_another_tries)
+    stream_winners(out=path, **SMALL)
+
+
+def test_a_store_without_a_journal_is_not_taken_over(tmp_path):
+    """As an earlier version left them, or any Zarr group of the user's own."""
+    path = tmp_path / "s"
+    xr.Dataset({"winner": ("neuron", np.ones(700, np.int32))}).to_zarr(path, consolidated=False)
+    before = files(path)
+    with pytest.raises(ValueError, match="holds no stream"):
+        reread(path)
+    assert files(path) == before

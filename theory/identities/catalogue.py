@@ -3,7 +3,16 @@
 import time
 from collections.abc import Callable, Sequence
 
-from grokode.theory.identities import characters, energy, errata, flow, logits, moments, relu
+from grokode.theory.identities import (
+    characters,
+    energy,
+    errata,
+    flow,
+    logits,
+    mergers,
+    moments,
+    relu,
+)
 from grokode.theory.identities.base import Identity, Proof
 
 __all__ = ["IDENTITIES", "prove"]
@@ -13,6 +22,7 @@ IDENTITIES: tuple[Identity, ...] = (
     *energy.IDENTITIES,
     *flow.IDENTITIES,
     *logits.IDENTITIES,
+    *mergers.IDENTITIES,
     *moments.IDENTITIES,
     *relu.IDENTITIES,
     *errata.IDENTITIES,

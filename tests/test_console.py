@@ -1,0 +1,193 @@
+"""What the command line shows: never a command to the terminal, and never a codec error."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from grokode import console
+from grokode.compare.page.html import Section, write_page
+from grokode.nets import TrainingConfig, open_run, train
+from grokode.text import visible
+
+# Title, clipboard, colour, backspace, C1 controls, a turned direction, half a pair, a newline.
+NASTY = "\x1b]0;owned\x07\x1b]52;c;b3duZWQ=\x07\x1b[31m\x08\x7f\x9b31m\u202e\udcff\u2028<b>&\n"
+TINY = TrainingConfig(p=5, neurons=6, steps=4, checkpoint_every=2, log_every=2, train_fraction=0.8)
+
+
+def raw(text):
+    """Characters that a terminal or browser would obey."""
+    return re.findall("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2028\u2029]", text)
+
+
+def call(*arguments, env=None, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "grokode", *map(str, arguments)],
+        capture_output=True,
+        check=False,
+        env=os.environ | (env or {}),
+        **options,
+    )
+
+
+@pytest.fixture(scope="module")
+def nasty_run(tmp_path_factory):
+    """A run whose folder's name holds what a terminal would obey, as far as a name can."""
+    name = NASTY.replace("/", "").encode(errors="surrogateescape").decode(errors="surrogateescape")
+    path = tmp_path_factory.mktemp("nasty") / name
+    train(TINY, path)
+    return path
+
+
+def test_every_control_character_is_written_out():
+    shown = visible("".join(map(chr, range(0x2100))) + NASTY)
+    assert not raw(shown.replace("\n", ""))
+    assert "\n" not in shown
+    assert "\\x1b]52;c" in shown
+    shown.encode()
+    assert visible("θ² café, 東京 🙂") == "θ² café, 東京 🙂"
+
+
+@pytest.fixture
+def printed(monkeypatch):
+    """Everything that the console prints, as one text."""
+    both = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", both)
+    for name in ("_out", "_err"):
+        made = console._Console(markup=False, emoji=False, file=both, width=200)
+        monkeypatch.setattr(console, name, made)
+    return both.getvalue
+
+
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda: console.print_table([["a", NASTY], [NASTY, "b"]]),
+        lambda: console.print_numbers(NASTY, {NASTY: NASTY}),
+        lambda: console.print_line(NASTY),
+        lambda: console.note(NASTY, NASTY),
+        lambda: console.print_json({NASTY: [NASTY]}),
+    ],
+)
+def test_nothing_printed_is_a_command(show, printed):
+    show()
+    assert not raw(printed())
+    assert "1b]0;owned" in printed()
+
+
+def test_errors_are_shown_not_sent(capsys):
+    with pytest.raises(SystemExit), console.one_line_errors():
+        raise ValueError(f"{NASTY} is no run")
+    shown = capsys.readouterr().err
+    assert not raw(shown)
+    assert shown.count("\n") == 1
+
+
+def test_json_gives_back_what_it_was_given(printed):
+    console.print_json({"name": NASTY})
+    assert json.loads(printed())["name"] == NASTY
+
+
+def test_pages_show_markup_and_controls(tmp_path):
+    page = write_page(tmp_path / "p.html", NASTY, [Section(NASTY, NASTY, [[NASTY], [NASTY]])])
+    text = page.read_text(encoding="utf-8")
+    assert not raw(text)
+    assert "<b>" not in text
+    assert "&lt;b&gt;&amp;" in text
+
+
+def test_a_folder_with_such_a_name_is_a_run_like_any_other(nasty_run):
+    for command in (["info"], ["logits"], ["info", "--json"]):
+        done = call(command[0], nasty_run, *command[1:])
+        assert done.returncode == 0, done.stderr
+        assert not raw(done.stdout.decode() + done.stderr.decode())
+    assert json.loads(done.stdout)["p"] == 5
+    lost = call("info", nasty_run / "nowhere")
+    assert lost.returncode == 2
+    assert not raw(lost.stderr.decode())
+    assert len(lost.stderr.splitlines()) == 1
+
+
+ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["--help"],
+        ["info", "RUN"],
+        ["logits", "RUN"],
+        ["scores", "RUN"],
+        ["mechanism", "RUN"],
+        ["grokking", "RUN"],
+        ["winners", "RUN", "--rule", "blowup_time"],
+        ["trajectories", "RUN"],
+        ["prove", "misalignment_rate"],
+        ["contour", "--size", "3", "--out", "OUT.png"],
+        ["export", "RUN", "--out", "OUT.npz"],
+        ["train", "--p", "5", "--neurons", "4", "--steps", "2", "--out", "OUT"],
+        ["bench", "nothing"],
+        ["info", "θ"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_poor_terminal_changes_no_exit_code(command, tmp_path, nasty_run, monkeypatch):
+    """In this process, with streams that can write ASCII alone."""
+    from grokode.cli import main
+
+    filled = [
+        word.replace("RUN", str(nasty_run)).replace("OUT", str(tmp_path / "é")) for word in command
+    ]
+    codes, texts = [], []
+    for encoding in ("utf-8", "ascii"):
+        if command[0] in ("train", "export", "contour"):
+            filled = [word.replace("é", f"é{encoding}") for word in filled]
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding, "strict") for _ in range(2)]
+        # The consoles of this process may hold other streams since they were made.
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
+            patch.setattr(sys, "argv", ["grokode", *filled])
+            with pytest.raises(SystemExit) as ended:
+                main()
+            codes.append(ended.value.code or 0)
+        for stream in streams:
+            stream.flush()
+        texts.append(b"".join(s.buffer.getvalue() for s in streams))
+    assert codes[0] == codes[1], texts
+    assert b"codec" not in texts[1]
+
+
+def test_a_real_process_without_unicode(nasty_run):
+    done = call("logits", nasty_run, env=ASCII)
+    assert done.returncode == 0, done.stderr
+    assert b"R^2" in done.stdout
+
+
+def test_sigterm_keeps_what_is_finished_and_says_so(tmp_path):
+    run = tmp_path / "run"
+    flags = ["--p", 5, "--neurons", 6, "--steps", 200_000, "--checkpoint-every", 10]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "grokode", "train", *map(str, flags), "--out", str(run)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    until = time.monotonic() + 120
+    while not (run / "run.json").exists() or open_run(run).weights.sizes["step"] < 3:
+        assert time.monotonic() < until
+        assert child.poll() is None
+        time.sleep(0.02)
+    child.send_signal(signal.SIGTERM)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 143
+    assert err == (
+        "error: terminated; finished checkpoints are kept, the same with --resume goes on from "
+        "them\n"
+    )
+    assert open_run(run).weights.sizes["step"] >= 3
