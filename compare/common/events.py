@@ -148,6 +148,8 @@ def generalised(
     rows = _accuracies(run)
     event = boundary(rows.step, rows.test_accuracy, threshold, sustained, "test accuracy")
     reason = why_none_held_out(run.train_pairs, run.test_pairs)
+    if len(run.test_pairs) and not held_out:
+        return event
     return Boundary(None, reason, event.definition) if reason else event
 
 
