@@ -13,7 +13,7 @@ import matplotlib.image
 import pytest
 import typer.main
 
-from grokode import theory
+from grokode import compare, theory
 from grokode.cli import application
 
 ROOT = Path(__file__).parent.parent
@@ -95,7 +95,7 @@ def test_python_of_a_page_runs(path, tmp_path, monkeypatch, capsys):
     """One after the other, as a reader would run them; smaller, but otherwise as they are."""
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "page"}
-    with mock.patch.dict(theory.PREDICTORS):
+    with mock.patch.dict(theory.PREDICTORS), mock.patch.dict(compare.QUESTIONS):
         for block in blocks(path.read_text(), "python"):
             small = re.sub(
                 r"neurons=\d+", "neurons=8", re.sub(r"\bsteps=[\d_]+", "steps=60", block)

@@ -128,7 +128,7 @@ def score_statistics(run: Run, score: str = "ell_neuron_norm", draws: int = 999)
     test, at = accuracy.test_accuracy.values, accuracy.measured_at.values
     columns = {name: decoded[name].values for name in REPORTED}
     missing = why_not(test) if len(run.test_pairs) else "the run has no test pairs"
-    event = generalised(run)
+    event = generalised(run, held_out=False)
     t_grok = f"not found: {event.reason}" if event.step is None else event.step
     known = accuracy.train_accuracy.values >= 1
     late = at >= at[known.argmax()] if known.any() else np.zeros(len(at), dtype=bool)

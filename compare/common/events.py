@@ -115,8 +115,14 @@ def memorised(run: Run, sustained: int = SUSTAINED) -> Boundary:
     return boundary(rows.step, rows.train_accuracy, 1.0, sustained, "training accuracy")
 
 
-def generalised(run: Run, threshold: float = GENERALISED, sustained: int = SUSTAINED) -> Boundary:
-    """From when on the network answers test pairs rightly that it was not trained on.
+def generalised(
+    run: Run,
+    threshold: float = GENERALISED,
+    sustained: int = SUSTAINED,
+    *,
+    held_out: bool = True,
+) -> Boundary:
+    """From when on the network answers test pairs rightly, ones that it was not trained on.
 
     Parameters
     ----------
@@ -126,6 +132,9 @@ def generalised(run: Run, threshold: float = GENERALISED, sustained: int = SUSTA
         Test accuracy.
     sustained : int
         Logged steps in a row at which it has to hold.
+    held_out : bool
+        Refuse test pairs that were all trained on; else it is just the step of that accuracy, as in
+        published analyses of runs on all pairs.
 
     Examples
     --------
@@ -139,6 +148,8 @@ def generalised(run: Run, threshold: float = GENERALISED, sustained: int = SUSTA
     rows = _accuracies(run)
     event = boundary(rows.step, rows.test_accuracy, threshold, sustained, "test accuracy")
     reason = why_none_held_out(run.train_pairs, run.test_pairs)
+    if len(run.test_pairs) and not held_out:
+        return event
     return Boundary(None, reason, event.definition) if reason else event
 
 

@@ -58,20 +58,16 @@ def measure(
     names = list(predictors or LADDER)
     climbed = ladder(run, [name for name in names if name != "chance"], affordable=affordable)
     measured = {"winners": winners(run, names, climbed=climbed)}
-    try:
-        errors = predictor_errors(run, climbed=climbed)
-    except NotMeasured:
-        if follow is None:
-            return measured
-        errors = None
-    first = "" if errors is None else str(errors.predictor[0].item())
-    pair = trajectories(run, follow or first, climbed=climbed)
+    followed = [name for name, one in climbed.predictions.items() if one.path is not None]
+    if not followed and follow is None:
+        return measured
+    # One that follows nothing is refused here, with the reason.
+    pair = trajectories(run, follow or followed[0], climbed=climbed)
+    errors = predictor_errors(run, climbed=climbed)
     if neuron is not None and neuron not in pair.neuron:
         raise ValueError(f"neuron must be in 0..{pair.sizes['neuron'] - 1}, got {neuron}")
     chosen = median_neuron(pair.initial_blowup_time) if neuron is None else neuron
-    if errors is not None:
-        measured["errors"] = errors
-    return measured | {"tickets": pair.sel(neuron=[chosen])}
+    return measured | {"errors": errors, "tickets": pair.sel(neuron=[chosen])}
 
 
 def needs(run: Run) -> str | None:
