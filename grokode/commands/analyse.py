@@ -177,8 +177,14 @@ def grokking(
     What is not found comes back as not found, with the reason.
     """
     check_new(figure)
+    from grokode import compare
+
     options = {} if threshold is None else {"threshold": threshold}
-    question, measured = ask("grokking", open_one_seed(run, seed), **options)
+    opened = open_one_seed(run, seed)
+    reason = compare.QUESTIONS["grokking"].needs(opened)
+    if reason:
+        raise ValueError(f"{run} cannot show grokking: {reason}; train with --fraction 0.75, say")
+    question, measured = ask("grokking", opened, **options)
     if figure:
         draw_sheet(question, measured, "stages", figure)
     tell(question, measured, json)
