@@ -29,26 +29,26 @@ def network(misalignment, rng, magnitude=1.0):
 
 def test_aligned_neurons_score_one_whatever_their_phases():
     rng = np.random.default_rng(0)
-    found = alignment_scores(*network(0.0, rng, magnitude=0.3))
-    assert found["ell_neuron_norm"] == pytest.approx(1, abs=1e-13)
-    assert found["ell_abs_norm"] == pytest.approx(1, abs=1e-13)
-    assert found["coherence_joint"] == pytest.approx(1, abs=1e-13)
+    alignment = alignment_scores(*network(0.0, rng, magnitude=0.3))
+    assert alignment["ell_neuron_norm"] == pytest.approx(1, abs=1e-13)
+    assert alignment["ell_abs_norm"] == pytest.approx(1, abs=1e-13)
+    assert alignment["coherence_joint"] == pytest.approx(1, abs=1e-13)
     # In orthonormal coordinates alpha^2 is p/2 times 0.3^2, and so is beta^2.
     size = (NEURONS * P / 2 * 0.09) ** 2
-    assert found["magnitude"] == pytest.approx(K * size)
-    assert found["ell_neuron"] == pytest.approx(K * size)
-    assert found["entropy_in"] == pytest.approx(np.log(K))
-    assert found["top1_out"] == pytest.approx(1 / K)
+    assert alignment["magnitude"] == pytest.approx(K * size)
+    assert alignment["ell_neuron"] == pytest.approx(K * size)
+    assert alignment["entropy_in"] == pytest.approx(np.log(K))
+    assert alignment["top1_out"] == pytest.approx(1 / K)
     # Both layers: K waves of squared norm (p/2) 0.3^2 a neuron.
-    assert found["weight_norm"] == pytest.approx(np.sqrt(2 * NEURONS * K * P / 2 * 0.09))
+    assert alignment["weight_norm"] == pytest.approx(np.sqrt(2 * NEURONS * K * P / 2 * 0.09))
 
 
 @pytest.mark.parametrize("angle", [0.5, 2.0, np.pi])
 def test_a_common_misalignment_is_its_cosine(angle):
-    found = alignment_scores(*network(angle, np.random.default_rng(1)))
-    assert found["ell_neuron_norm"] == pytest.approx(np.cos(angle), abs=1e-13)
-    assert found["ell_abs_norm"] == pytest.approx(abs(np.cos(angle)), abs=1e-13)
-    assert found["ell_neuron_as_written"] == pytest.approx(
+    alignment = alignment_scores(*network(angle, np.random.default_rng(1)))
+    assert alignment["ell_neuron_norm"] == pytest.approx(np.cos(angle), abs=1e-13)
+    assert alignment["ell_abs_norm"] == pytest.approx(abs(np.cos(angle)), abs=1e-13)
+    assert alignment["ell_neuron_as_written"] == pytest.approx(
         NEURONS * K * (P / 2) ** 2 * np.cos(angle)
     )
 
@@ -93,10 +93,10 @@ def test_neurons_and_frequencies_without_magnitude_count_for_nothing():
     # Raw coordinates keep zeros exact: one frequency of input and output phase 0 is all there is.
     one = np.zeros((NEURONS, P))
     one[:, 1] = 2.0
-    found = alignment_scores(one, one, "raw")
+    alignment = alignment_scores(one, one, "raw")
     for name in ("ell_neuron_norm", "ell_abs_norm", "ell_global_norm", "coherence_joint"):
-        assert found[name] == pytest.approx(1)
-    assert found["entropy_in"] == pytest.approx(0, abs=1e-12)
+        assert alignment[name] == pytest.approx(1)
+    assert alignment["entropy_in"] == pytest.approx(0, abs=1e-12)
     nothing = alignment_scores(0 * one, 0 * one)
     assert nothing["magnitude"] == nothing["ell_neuron"] == nothing["weight_norm"] == 0
     assert np.isnan([nothing["ell_neuron_norm"], nothing["coherence_in"], nothing["top1_in"]]).all()
@@ -128,16 +128,16 @@ def test_global_phases_over_a_run_say_whether_they_are_reliable():
     spread = network(0.1, rng)
     broken = np.full((NEURONS, P), np.nan)
     run = run_of(np.stack([together, spread[0], broken]), np.stack([answer, spread[1], broken]))
-    found = scores(run)
-    assert found.global_reliable.sel(step=0).all()
-    assert found.global_misalignment.sel(step=0).values == pytest.approx(2 * 0.3 - 0.5)
-    assert found.global_coherence.sel(step=0).values == pytest.approx(1)
+    over_training = scores(run)
+    assert over_training.global_reliable.sel(step=0).all()
+    assert over_training.global_misalignment.sel(step=0).values == pytest.approx(2 * 0.3 - 0.5)
+    assert over_training.global_coherence.sel(step=0).values == pytest.approx(1)
     # 40 uniform phases sum to about 1/sqrt(40) = 0.16 of their length: every neuron is aligned to
     # 0.1 and the global phase has nothing to say about it.
-    assert not found.global_reliable.sel(step=10).any()
-    assert float(found.ell_neuron_norm.sel(step=10)) == pytest.approx(np.cos(0.1))
-    assert not found.global_reliable.sel(step=20).any()
-    assert all(np.isnan(found[name].sel(step=20)) for name in SCORES)
+    assert not over_training.global_reliable.sel(step=10).any()
+    assert float(over_training.ell_neuron_norm.sel(step=10)) == pytest.approx(np.cos(0.1))
+    assert not over_training.global_reliable.sel(step=20).any()
+    assert all(np.isnan(over_training[name].sel(step=20)) for name in SCORES)
 
 
 def test_runs_that_have_no_one_score_are_refused():
@@ -161,12 +161,12 @@ def test_raw_coordinates_are_the_arrays_read_as_coefficients():
 def test_scores_over_a_run_are_those_of_its_checkpoints(tmp_path):
     config = nets.TrainingConfig(p=5, neurons=8, steps=40, checkpoint_every=20, log_every=20)
     run = nets.train(config, tmp_path / "run")
-    found = scores(run)
+    over_training = scores(run)
     last = run.weights.isel(step=-1)
     alone = alignment_scores(last.theta.values, last.xi.values)
     for name in SCORES:
-        assert float(found[name].sel(step=40)) == alone[name]
-    assert found.attrs["coordinates"] == "decoded"
+        assert float(over_training[name].sel(step=40)) == alone[name]
+    assert over_training.attrs["coordinates"] == "decoded"
 
 
 def test_score_as_printed_has_its_epsilon():
@@ -175,14 +175,14 @@ def test_score_as_printed_has_its_epsilon():
     theta, xi = rng.normal(size=(2, 40, 7))
     gaps = []
     for scale in (1.0, 1e-3):
-        found = alignment_scores(scale * theta, scale * xi)
+        alignment = alignment_scores(scale * theta, scale * xi)
         A, B = (np.sqrt(3.5) * fourier.to_waves(scale * w)[1] for w in (theta, xi))
         w = abs(A) ** 2 * abs(B) ** 2
         cosines = np.cos(2 * np.angle(A) - np.angle(B))
         local = (w * cosines).sum(0) / (w.sum(0) + 1e-12)
         sizes = (abs(A) ** 2).mean(0) * (abs(B) ** 2).mean(0)
         expected = (sizes * local).sum() / (sizes.sum() + 1e-12)
-        assert found["ell_neuron_norm_as_printed"] == pytest.approx(expected, rel=1e-12)
-        gaps.append(abs(found["ell_neuron_norm_as_printed"] / found["ell_neuron_norm"] - 1))
+        assert alignment["ell_neuron_norm_as_printed"] == pytest.approx(expected, rel=1e-12)
+        gaps.append(abs(alignment["ell_neuron_norm_as_printed"] / alignment["ell_neuron_norm"] - 1))
     assert gaps[0] < 1e-9
     assert gaps[1] > 1e-3

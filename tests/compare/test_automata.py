@@ -53,9 +53,9 @@ def test_clusters_are_those_of_plain_loops(tolerance):
         near = [c for c, at in enumerate(first) if np.linalg.norm(point - points[at]) <= tolerance]
         of_state.append(near[0] if near else len(first))
         first += [] if near else [len(of_state) - 1]
-    found = clusters.leaders(distances, tolerance)
-    assert found.of_state.tolist() == of_state
-    assert found.first.tolist() == first
+    grouped = clusters.leaders(distances, tolerance)
+    assert grouped.of_state.tolist() == of_state
+    assert grouped.first.tolist() == first
     linked = clusters.linked(distances, tolerance)
     group = np.arange(60)
     for _ in range(60):  # every state takes the least number within reach, until nothing changes
@@ -192,7 +192,7 @@ def test_gram_matrices_are_those_of_autograd(activation, readout):
     some = pairs.Pairs(np.array([3, 9]), np.array([4, 20]), np.array([False, True]))
     trained_on = np.ones(len(every.inputs), bool)
     trained_on[[pairs.continuations(3, 4)[1]]] = False
-    found = pairs.grams(network, parameters, some, hidden, trained_on, every)
+    gram = pairs.grams(network, parameters, some, hidden, trained_on, every)
     p = {name: value[0] for name, value in parameters.items()}
     sigma = torch.relu if activation == "relu" else torch.tanh
     columns = p["input"].T + p["input_bias"] + p["recurrent_bias"]
@@ -211,7 +211,7 @@ def test_gram_matrices_are_those_of_autograd(activation, readout):
         both = np.logical_and(*(trained_on[pairs.continuations(n, depth)] for n in ends))
         used = jacobian.numpy()[both]
         np.testing.assert_allclose(
-            found[row], np.einsum("soh,sok->hk", used, used) / both.sum(), atol=1e-12
+            gram[row], np.einsum("soh,sok->hk", used, used) / both.sum(), atol=1e-12
         )
 
 
@@ -261,7 +261,7 @@ def pair_variables(seed, count=12):
 def test_pairs_of_any_number_of_continuations_are_followed_together():
     variables, rates = pair_variables(0), pair_paths.Rates(5.0, 2.0)
     times = np.array([0.0, 3.0, 30.0, 300.0])
-    found = pair_paths.paths(variables, times, rates)
+    path = pair_paths.paths(variables, times, rates)
     for n, count in enumerate(variables["N"]):
         x, response, along, wanted = (variables[name][n] for name in ("x", "P", "c", "Y"))
         flow = PairFlow(rates.hidden, count * rates.output)
@@ -269,7 +269,7 @@ def test_pairs_of_any_number_of_continuations_are_followed_together():
             flow, ([np.sqrt(x)], [response / x], [along], [wanted]), times, atol=1e-10
         )
         # The ensemble is followed to four digits.
-        np.testing.assert_allclose(found[:, n], abs(alone.delta.values[:, 0]), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(path[:, n], abs(alone.delta.values[:, 0]), rtol=1e-3, atol=1e-5)
 
 
 def test_rates_are_found_again():

@@ -74,14 +74,14 @@ def test_a_run_without_a_drop_says_so(tmp_path):
         "vanrossem2025/parity", length=3, neurons=5, steps=9, checkpoint_every=3, log_every=3
     )
     short = nets.train(config, tmp_path / "run")
-    found = compare.ask(QUESTION, short, lengths=[5], per_cell=1)
-    plain = QUESTION.plain(found)
+    answered = compare.ask(QUESTION, short, lengths=[5], per_cell=1)
+    plain = QUESTION.plain(answered)
     json.dumps(plain, allow_nan=False)
     assert plain["drop_epoch"] is None
     assert plain["rates"]["plateau"]["hidden_time"] is None
-    sudden = next(v for v in QUESTION.judge(found) if v.claim.text == "the loss falls suddenly")
+    sudden = next(v for v in QUESTION.judge(answered) if v.claim.text == "the loss falls suddenly")
     assert "does not fall" in sudden.reason
-    for sheet in QUESTION.sheets(found):
+    for sheet in QUESTION.sheets(answered):
         sheet.draw()
 
 

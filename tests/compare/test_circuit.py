@@ -271,25 +271,25 @@ def test_subtraction_is_addition_with_y_renamed():
 
 def test_attention_only_has_reasons_for_what_needs_neurons():
     network = Transformer(width=8, heads=2, neurons=0)
-    found = circuit(of_transformer(network, network.draw(Modular(p=P), 0)))
-    assert np.isnan(found.ablated_loss).all()
-    assert found.ablated_loss_reason == "the network has no neurons, attention only"
-    assert found.excluded_loss_reason == "the training pairs are not known"
-    assert np.isfinite(found.excluded_loss_all)
-    assert "logits" in found.attrs["key_rule"]
+    measured = circuit(of_transformer(network, network.draw(Modular(p=P), 0)))
+    assert np.isnan(measured.ablated_loss).all()
+    assert measured.ablated_loss_reason == "the network has no neurons, attention only"
+    assert measured.excluded_loss_reason == "the training pairs are not known"
+    assert np.isfinite(measured.excluded_loss_all)
+    assert "logits" in measured.attrs["key_rule"]
 
 
 def test_ablations_without_neurons_that_matter():
     """If the neurons give nothing, cutting them changes nothing, and leaving out the rest all."""
     network = Transformer(width=8, heads=2, neurons=6)
     parameters = network.draw(Modular(p=P), 0) | {"W_in": np.zeros((1, 6, 8))}
-    found = circuit(of_transformer(network, parameters))
-    whole = float(found.loss.sel(part="all"))
-    lost = found.ablated_loss
+    measured = circuit(of_transformer(network, parameters))
+    whole = float(measured.loss.sel(part="all"))
+    lost = measured.ablated_loss
     for name in ("key_span", "key_nullspace", "polynomials"):
         assert float(lost.sel(ablation=name)) == pytest.approx(whole, rel=1e-12)
     assert float(lost.sel(ablation="no_skip")) == pytest.approx(np.log(P), rel=1e-9)
-    assert found.clustered == 0
+    assert measured.clustered == 0
 
 
 def test_key_frequencies_of_a_map_made_by_hand():

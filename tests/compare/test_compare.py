@@ -10,17 +10,17 @@ from grokode.theory import fourier, mechanism
 
 
 def test_winners_agree_with_a_count_by_hand(small_run):
-    found = compare.winners(small_run)
+    scored = compare.winners(small_run)
     spectra = small_run.spectra()
     initial, final = spectra.isel(step=0), spectra.isel(step=-1)
     by_hand = 1 + np.abs(final.xi_hat.values).argmax(-1)
-    np.testing.assert_array_equal(found.observed, by_hand)
+    np.testing.assert_array_equal(scored.observed, by_hand)
     least = 1 + np.abs(np.angle(initial.theta_hat.values**2 * initial.xi_hat.values.conj())).argmin(
         -1
     )
-    np.testing.assert_array_equal(found.predicted.sel(predictor="misalignment"), least)
-    assert float(found.accuracy.sel(predictor="misalignment")) == (by_hand == least).mean()
-    assert found.attrs["chance"] == 1 / 3
+    np.testing.assert_array_equal(scored.predicted.sel(predictor="misalignment"), least)
+    assert float(scored.accuracy.sel(predictor="misalignment")) == (by_hand == least).mean()
+    assert scored.attrs["chance"] == 1 / 3
 
 
 def test_trajectories_start_together_and_part(small_run):

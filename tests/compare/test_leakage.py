@@ -24,8 +24,8 @@ def test_harmonics_are_found_where_they_fold(k):
     for r, size in sizes.items():
         weights[0] += size * np.cos(2 * np.pi * r * k * np.arange(P) / P + r)
         weights[1] += size / 2 * np.sin(2 * np.pi * r * k * np.arange(P) / P)
-    found = harmonic_leakage(fourier.spectrum([weights[0]], [weights[1]]))
-    ratios = found.ratio.values[..., 0]
+    leakage = harmonic_leakage(fourier.spectrum([weights[0]], [weights[1]]))
+    ratios = leakage.ratio.values[..., 0]
     np.testing.assert_allclose(ratios, [list(sizes.values()), np.array(list(sizes.values())) / 2])
 
 
@@ -51,8 +51,8 @@ def test_gradient_ratios_are_those_of_the_identities_and_of_a_direct_sum():
 
 def test_grown_wave_is_a_maximum_with_the_stated_harmonics():
     p = 97
-    found = grown_wave(np.cos(2 * np.pi * np.arange(p) / p + 0.2), updates=1500)
-    for layer, weights in zip(("theta", "xi"), found, strict=True):
+    wave = grown_wave(np.cos(2 * np.pi * np.arange(p) / p + 0.2), updates=1500)
+    for layer, weights in zip(("theta", "xi"), wave, strict=True):
         assert np.linalg.norm(weights) == pytest.approx(1)
         sizes = abs(fourier.to_waves(weights)[1])
         for r in HARMONICS:
@@ -64,11 +64,11 @@ def test_grown_wave_is_a_maximum_with_the_stated_harmonics():
         sums = np.array([fed[np.add.outer(range(p), range(p)) % p == j].sum() for j in range(p)])
         return np.linalg.norm(sums - sums.mean()) / np.linalg.norm(theta)
 
-    best = energy(found[0])
+    best = energy(wave[0])
     assert best > 1.02 * energy(np.cos(2 * np.pi * np.arange(p) / p))
     rng = np.random.default_rng(9)
     for _ in range(5):
-        changed = found[0] + 0.1 * rng.normal(size=p) / np.sqrt(p)
+        changed = wave[0] + 0.1 * rng.normal(size=p) / np.sqrt(p)
         assert energy(changed) < best
 
 

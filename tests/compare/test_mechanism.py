@@ -81,16 +81,16 @@ def test_random_weights_have_the_stated_references():
 def test_basis_coefficients_are_sorted_and_keep_the_energy():
     theta, xi = gaussian(30, 3)
     theta[4] = xi[9] = 0
-    found = basis_coefficients(theta, xi)
-    order = found.neuron.values
+    coefficients = basis_coefficients(theta, xi)
+    order = coefficients.neuron.values
     assert sorted(order) == list(range(30))
     assert set(order[-2:]) == {4, 9}
-    assert found.frequency.values[-2:].tolist() == [0, 0]
-    assert (np.diff(found.frequency.values[:-2]) >= 0).all()
-    energy = (found.coefficient**2).sum("basis")
+    assert coefficients.frequency.values[-2:].tolist() == [0, 0]
+    assert (np.diff(coefficients.frequency.values[:-2]) >= 0).all()
+    energy = (coefficients.coefficient**2).sum("basis")
     np.testing.assert_allclose(energy.sel(layer="theta"), (theta[order] ** 2).sum(1))
     leader = fourier.leading_frequency(fourier.spectrum(theta, xi)).values
-    assert found.frequency.values[:-2].tolist() == leader[order[:-2]].tolist()
+    assert coefficients.frequency.values[:-2].tolist() == leader[order[:-2]].tolist()
 
 
 def test_share_at_the_first_frequency():
@@ -182,9 +182,9 @@ def test_swap_says_why_there_is_no_accuracy():
 
 
 def test_an_ideal_network_meets_every_theory():
-    found = mechanism(run_of(diversified(N=12), initial="single_frequency"))
-    by_name = {m.name: m for m in measures(found)}
-    assert len(by_name) == len(measures(found))
+    measured = mechanism(run_of(diversified(N=12), initial="single_frequency"))
+    by_name = {m.name: m for m in measures(measured)}
+    assert len(by_name) == len(measures(measured))
     for name in ("r2_theta", "participation_xi", "mean_abs_sin", "mean_cos", "noise_4"):
         assert by_name[name].value == pytest.approx(by_name[name].theory, abs=1e-10)
     for name, value in by_name.items():
@@ -197,15 +197,15 @@ def test_an_ideal_network_meets_every_theory():
 
 
 def test_table_and_json_have_every_measure(small_run):
-    found = mechanism(small_run)
-    names = [m.name for m in measures(found)]
-    rows = mechanism_table(found)
+    measured = mechanism(small_run)
+    names = [m.name for m in measures(measured)]
+    rows = mechanism_table(measured)
     assert {len(row) for row in rows} == {6}
-    assert [row[1] for row in rows[1:]] == [m.text for m in measures(found)]
-    plain = json.loads(json.dumps(mechanism_json(found), allow_nan=False))
+    assert [row[1] for row in rows[1:]] == [m.text for m in measures(measured)]
+    plain = json.loads(json.dumps(mechanism_json(measured), allow_nan=False))
     assert list(plain["measures"]) == names
-    assert plain["measures"]["mean_abs_sin"]["value"] == found["doubling"].mean_abs_sin.item()
-    assert plain["frequencies"]["neurons"] == found["balance"].neurons.values.tolist()
+    assert plain["measures"]["mean_abs_sin"]["value"] == measured["doubling"].mean_abs_sin.item()
+    assert plain["frequencies"]["neurons"] == measured["balance"].neurons.values.tolist()
     assert len(plain["history"]["initial_share_xi"]) == small_run.weights.sizes["step"]
     assert sum(plain["frequencies"]["neurons"]) + plain["dead_neurons"] == plain["neurons"]
 
@@ -243,14 +243,14 @@ def broken_runs():
 
 @pytest.mark.parametrize("name", broken_runs())
 def test_what_cannot_be_had_is_a_reason_not_a_crash(name):
-    found = mechanism(broken_runs()[name])
-    json.dumps(mechanism_json(found), allow_nan=False)
-    for row in mechanism_table(found):
+    measured = mechanism(broken_runs()[name])
+    json.dumps(mechanism_json(measured), allow_nan=False)
+    for row in mechanism_table(measured):
         assert "nan" not in " ".join(row)
-    for measure in measures(found):
+    for measure in measures(measured):
         # Never an empty reason in a number's place.
         assert measure.value != ""
-    draw_all(found, render=name in ("dead network", "NaN between", "p = 3"))
+    draw_all(measured, render=name in ("dead network", "NaN between", "p = 3"))
 
 
 def test_reasons_say_what_is_missing():
@@ -328,9 +328,9 @@ def draw_all(found, render=True):
 
 
 def test_figures_show_the_numbers(small_run):
-    found = mechanism(small_run)
-    axes = draw_all(found)
-    parts = found
+    measured = mechanism(small_run)
+    axes = draw_all(measured)
+    parts = measured
     heights = [bar.get_height() for bar in axes["balance"].patches]
     assert heights == parts["balance"].neurons.values.tolist()
     widths = [bar.get_width() for bar in axes["swap"].patches]

@@ -49,10 +49,10 @@ def test_what_theory_has_no_word_on_is_refused(tmp_path, change):
 
 def test_checkpoint_accuracy_is_that_of_the_same_step(tmp_path):
     run = nets.train(CONFIG, tmp_path / "run")
-    found = checkpoint_accuracy(run)
-    assert found.measured_at.values.tolist() == run.weights.step.values.tolist()
+    accuracy = checkpoint_accuracy(run)
+    assert accuracy.measured_at.values.tolist() == run.weights.step.values.tolist()
     at = run.metrics.test_accuracy.sel(step=run.weights.step)
-    np.testing.assert_array_equal(found.test_accuracy, at)
+    np.testing.assert_array_equal(accuracy.test_accuracy, at)
     # A checkpoint that nothing was logged at has no accuracy, rather than that of another step.
     rare = nets.train(dataclasses.replace(CONFIG, log_every=60), tmp_path / "rare")
     assert np.isnan(checkpoint_accuracy(rare).test_accuracy.values[1:-1]).all()

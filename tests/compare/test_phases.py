@@ -19,38 +19,38 @@ from tests.compare.made import ROUNDING, diversified, gaussian, single_waves
 @pytest.mark.parametrize("angle", [0.0, 0.3, -2.0, np.pi])
 def test_a_common_misalignment(angle):
     phi = np.linspace(-3, 3, 25)
-    found = phase_doubling(fourier.spectrum(*single_waves(5, phi, 2 * phi - angle)))
-    assert float(found.mean_abs_sin) == pytest.approx(abs(np.sin(angle)), abs=ROUNDING)
-    assert float(found.mean_cos) == pytest.approx(np.cos(angle), abs=ROUNDING)
-    turn = np.exp(1j * (found.two_phi - found.psi - angle))
+    doubling = phase_doubling(fourier.spectrum(*single_waves(5, phi, 2 * phi - angle)))
+    assert float(doubling.mean_abs_sin) == pytest.approx(abs(np.sin(angle)), abs=ROUNDING)
+    assert float(doubling.mean_cos) == pytest.approx(np.cos(angle), abs=ROUNDING)
+    turn = np.exp(1j * (doubling.two_phi - doubling.psi - angle))
     np.testing.assert_allclose(turn, 1, atol=1e-10)
-    assert (abs(found.two_phi) <= np.pi).all()
+    assert (abs(doubling.two_phi) <= np.pi).all()
 
 
 def test_misalignment_agrees_with_theory_and_random_phases_with_their_mean():
     spectrum = fourier.spectrum(*gaussian(20_000, 4))
-    found = phase_doubling(spectrum)
-    own = fourier.misalignment(spectrum).sel(frequency=found.frequency)
-    np.testing.assert_allclose(found.misalignment, own, atol=1e-12)
+    doubling = phase_doubling(spectrum)
+    own = fourier.misalignment(spectrum).sel(frequency=doubling.frequency)
+    np.testing.assert_allclose(doubling.misalignment, own, atol=1e-12)
     # |sin| has standard deviation 0.31: five standard errors.
-    assert float(found.mean_abs_sin) == pytest.approx(RANDOM_SINE, abs=0.011)
+    assert float(doubling.mean_abs_sin) == pytest.approx(RANDOM_SINE, abs=0.011)
 
 
 def test_balance_is_pearsons_statistic():
     k = np.repeat(np.arange(1, 12), [5, 9, 4, 7, 7, 6, 12, 8, 10, 5, 15])
-    found = frequency_balance(fourier.spectrum(*single_waves(k, 0.1, 0.2)))
-    assert found.neurons.values.tolist() == [5, 9, 4, 7, 7, 6, 12, 8, 10, 5, 15]
-    statistic = ((found.neurons - 8) ** 2 / 8).sum().item()
-    assert float(found.chi_square) == pytest.approx(statistic)
-    assert float(found.p_value) == pytest.approx(stats.chi2.sf(statistic, 10))
+    balance = frequency_balance(fourier.spectrum(*single_waves(k, 0.1, 0.2)))
+    assert balance.neurons.values.tolist() == [5, 9, 4, 7, 7, 6, 12, 8, 10, 5, 15]
+    statistic = ((balance.neurons - 8) ** 2 / 8).sum().item()
+    assert float(balance.chi_square) == pytest.approx(statistic)
+    assert float(balance.p_value) == pytest.approx(stats.chi2.sf(statistic, 10))
 
 
 def test_a_missing_frequency_is_found_out():
     k = np.repeat(np.arange(1, 11), 20)
-    found = frequency_balance(fourier.spectrum(*single_waves(k, 0.1, 0.2)))
+    balance = frequency_balance(fourier.spectrum(*single_waves(k, 0.1, 0.2)))
     # 200 neurons, 18.2 expected at the empty one.
-    assert int(found.neurons.min()) == 0
-    assert float(found.p_value) < 0.05
+    assert int(balance.neurons.min()) == 0
+    assert float(balance.p_value) < 0.05
 
 
 @pytest.mark.parametrize(("angles", "slack"), [(5, 0.006), (10, 0.002), (50, 0.002)])
@@ -70,15 +70,15 @@ def test_rayleigh_sees_what_is_not_uniform():
 
 
 def test_even_phases_have_no_resultant():
-    found = phase_uniformity(fourier.spectrum(*diversified(N=6)), orders=range(1, 8))
-    resultants = found.resultant.values
+    uniformity = phase_uniformity(fourier.spectrum(*diversified(N=6)), orders=range(1, 8))
+    resultants = uniformity.resultant.values
     np.testing.assert_allclose(np.delete(resultants, 5, 0), 0, atol=ROUNDING)
     # Six-fold phases are all alike at order six.
     np.testing.assert_allclose(resultants[5], 1)
-    np.testing.assert_allclose(found.noise, [0] * 5 + [6, 0], atol=ROUNDING)
-    np.testing.assert_allclose(found.weighted_resultant[5], 1)
-    assert (found.p_value.isel(order=[0, 1, 2, 3, 4, 6]) == 1).all()
-    assert (found.adjusted_p_value.isel(order=5) < 0.05).all()
+    np.testing.assert_allclose(uniformity.noise, [0] * 5 + [6, 0], atol=ROUNDING)
+    np.testing.assert_allclose(uniformity.weighted_resultant[5], 1)
+    assert (uniformity.p_value.isel(order=[0, 1, 2, 3, 4, 6]) == 1).all()
+    assert (uniformity.adjusted_p_value.isel(order=5) < 0.05).all()
 
 
 def test_holms_adjustment_by_hand():
@@ -86,12 +86,12 @@ def test_holms_adjustment_by_hand():
     k = np.repeat(np.arange(1, 12), 20)
     phi = rng.uniform(-np.pi, np.pi, 220)
     phi[k == 4] = rng.normal(0.5, 0.4, 20)
-    found = phase_uniformity(fourier.spectrum(*single_waves(k, phi, 2 * phi)))
-    flat = found.p_value.values.ravel()
+    uniformity = phase_uniformity(fourier.spectrum(*single_waves(k, phi, 2 * phi)))
+    flat = uniformity.p_value.values.ravel()
     order = flat.argsort()
     stepped = np.minimum(1, np.maximum.accumulate(flat[order] * np.arange(44, 0, -1)))
-    np.testing.assert_allclose(found.adjusted_p_value.values.ravel()[order], stepped)
-    rejected = found.frequency.values[(found.adjusted_p_value < 0.05).any("order")]
+    np.testing.assert_allclose(uniformity.adjusted_p_value.values.ravel()[order], stepped)
+    rejected = uniformity.frequency.values[(uniformity.adjusted_p_value < 0.05).any("order")]
     assert rejected.tolist() == [4]
 
 
@@ -133,10 +133,12 @@ def test_renumbering_the_residues_changes_no_resultant():
 def test_magnitudes():
     k = np.array([1, 1, 2, 2, 3])
     weights = single_waves(k, 0.1, 0.2, alpha=[1, 3, 2, 2, 9], beta=[2, 2, 4, 12, 1])
-    found = magnitude_homogeneity(fourier.spectrum(*weights))
-    np.testing.assert_allclose(found.mean_magnitude.values[:, :3], [[2, 2, 9], [2, 8, 1]])
-    np.testing.assert_allclose(found.variation.values[:, :2], [[0.5, 0], [0, 0.5]], atol=ROUNDING)
-    assert np.isnan(found.variation.values[:, 2:]).all()
-    np.testing.assert_allclose(found.variation_within, [0.25, 0.25])
+    homogeneity = magnitude_homogeneity(fourier.spectrum(*weights))
+    np.testing.assert_allclose(homogeneity.mean_magnitude.values[:, :3], [[2, 2, 9], [2, 8, 1]])
+    np.testing.assert_allclose(
+        homogeneity.variation.values[:, :2], [[0.5, 0], [0, 0.5]], atol=ROUNDING
+    )
+    assert np.isnan(homogeneity.variation.values[:, 2:]).all()
+    np.testing.assert_allclose(homogeneity.variation_within, [0.25, 0.25])
     means = np.array([[2, 2, 9], [2, 8, 1]])
-    np.testing.assert_allclose(found.variation_between, means.std(1) / means.mean(1))
+    np.testing.assert_allclose(homogeneity.variation_between, means.std(1) / means.mean(1))

@@ -163,14 +163,14 @@ def test_grokking_claims_are_about_pairs_held_out(tmp_path):
         CONFIG, train_fraction=0.6, learning_rate=0.5, scale=0.8, steps=800, checkpoint_every=20
     )
     run = nets.train(dataclasses.replace(config, log_every=20), tmp_path / "part")
-    found = stages(run)
-    assert found.memorised.step is not None
-    verdicts = judge_stages(found)
+    measured = stages(run)
+    assert measured.memorised.step is not None
+    verdicts = judge_stages(measured)
     test = run.metrics.test_accuracy
-    share = found.free_accuracy["mirrored"]
-    at = float(test.sel(step=found.memorised.step))
+    share = measured.free_accuracy["mirrored"]
+    at = float(test.sel(step=measured.memorised.step))
     assert verdicts[0].value == pytest.approx(abs(at - share), abs=1e-12)
-    best = float(test.sel(step=slice(found.memorised.step, None)).max())
+    best = float(test.sel(step=slice(measured.memorised.step, None)).max())
     assert verdicts[1].value == pytest.approx(best, abs=1e-12)
     everything = nets.train(CONFIG, tmp_path / "all")
     judged = judge_stages(stages(everything)) + judge_scores(score_statistics(everything))

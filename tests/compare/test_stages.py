@@ -78,13 +78,13 @@ def knowing_network(p, copies=4, size=1.0):
 
 
 def test_kinds_and_groups_of_a_split_made_by_hand():
-    found = pair_kinds(3, [(0, 0), (0, 1), (1, 0), (1, 2)])
-    assert found.kind.values.tolist() == [
+    kinds = pair_kinds(3, [(0, 0), (0, 1), (1, 0), (1, 2)])
+    assert kinds.kind.values.tolist() == [
         ["training", "training", "unseen"],
         ["training", "unseen", "training"],
         ["unseen", "mirrored", "unseen"],
     ]
-    assert found.group.values.tolist() == [
+    assert kinds.group.values.tolist() == [
         ["diagonal", "common", ""],
         ["common", "", "rare"],
         ["", "", ""],
@@ -92,8 +92,8 @@ def test_kinds_and_groups_of_a_split_made_by_hand():
 
 
 def test_a_mirrored_pair_is_the_mirror_image_of_a_rare_one():
-    found = pair_kinds(P, split_pairs(P, 0.6, 3)[0])
-    assert ((found.kind == "mirrored").values == (found.group == "rare").values.T).all()
+    kinds = pair_kinds(P, split_pairs(P, 0.6, 3)[0])
+    assert ((kinds.kind == "mirrored").values == (kinds.group == "rare").values.T).all()
 
 
 def test_free_accuracy_of_a_split_made_by_hand():
@@ -122,9 +122,9 @@ def test_free_accuracy_needs_test_pairs():
 
 
 def test_all_pairs_are_exactly_orthogonal():
-    found = broken_orthogonality(P, all_pairs(P))
-    assert (found.coupling.values == np.eye(K)).all()
-    assert float(found.mass.max()) == float(found.character_mass) == 0
+    mixing = broken_orthogonality(P, all_pairs(P))
+    assert (mixing.coupling.values == np.eye(K)).all()
+    assert float(mixing.mass.max()) == float(mixing.character_mass) == 0
 
 
 def test_coupling_is_that_of_the_forces_themselves():
@@ -138,10 +138,10 @@ def test_coupling_is_that_of_the_forces_themselves():
             S = np.bincount((x + y) % P, (theta[x] + theta[y]) ** 2, minlength=P)
             sizes[k - 1] += abs(np.fft.rfft(S)[1:]) ** 2
     expected = np.sqrt(sizes / np.diag(sizes)[:, None])
-    found = broken_orthogonality(P, train)
-    assert found.coupling.values == pytest.approx(expected, rel=1e-12)
+    mixing = broken_orthogonality(P, train)
+    assert mixing.coupling.values == pytest.approx(expected, rel=1e-12)
     off_diagonal = (expected**2).sum(1) - 1
-    assert found.mass.values == pytest.approx(off_diagonal, rel=1e-11)
+    assert mixing.mass.values == pytest.approx(off_diagonal, rel=1e-11)
 
 
 def test_character_mass_is_that_of_the_gram_matrix():
@@ -173,17 +173,17 @@ def test_gradient_is_that_of_autograd(activation):
     logits = ACTIVATIONS[activation].value(layers[0][:, x] + layers[0][:, y]).T @ layers[1]
     losses = torch.nn.functional.cross_entropy(logits, (x + y) % P, reduction="none")
     (losses * torch.tensor(weights)).sum().backward()
-    found = loss_gradient(theta, xi, activation, pairs, weights)
+    gradient = loss_gradient(theta, xi, activation, pairs, weights)
     # Two orders of summation in float64, in units of each result's largest entry; cubes and
     # exponentials make logits of a hundred.
     for mine, other in (
-        (found.theta_gradient, layers[0].grad),
-        (found.xi_gradient, layers[1].grad),
-        (found.losses, losses.detach()),
+        (gradient.theta_gradient, layers[0].grad),
+        (gradient.xi_gradient, layers[1].grad),
+        (gradient.losses, losses.detach()),
     ):
         assert mine == pytest.approx(other.numpy(), abs=1e-12 * float(other.abs().max()))
     expected = nets.logits(theta, xi, activation, pairs)
-    assert found.logits == pytest.approx(expected, abs=1e-12 * abs(expected).max())
+    assert gradient.logits == pytest.approx(expected, abs=1e-12 * abs(expected).max())
 
 
 @pytest.mark.parametrize(("strength", "until"), [(0.0, None), (2.0, None), (2.0, 40)])
@@ -294,9 +294,9 @@ def test_the_symmetry_gives_mirrored_pairs_what_rare_ones_have():
 
 def test_a_network_of_the_mechanism_knows_all_pairs():
     theta, xi = knowing_network(P, size=2.0)
-    found = stages(made_run(theta[None], xi[None], train=split_pairs(P, 0.5, 0)[0]))
-    assert (found.series.accuracy.values == 1).all()
-    assert found.series.test_accuracy.values.tolist() == [1]
+    measured = stages(made_run(theta[None], xi[None], train=split_pairs(P, 0.5, 0)[0]))
+    assert (measured.series.accuracy.values == 1).all()
+    assert measured.series.test_accuracy.values.tolist() == [1]
 
 
 # Boundaries and stages
@@ -305,9 +305,9 @@ def test_a_network_of_the_mechanism_knows_all_pairs():
 def test_boundaries_are_sustained():
     steps = np.arange(8) * 10
     accuracy = [0.1, 1, 0.9, 1, np.nan, 1, 1, 0.9]
-    found = boundary(steps, accuracy, 1.0, 3, "training accuracy")
+    edge = boundary(steps, accuracy, 1.0, 3, "training accuracy")
     # A value that was not logged breaks no row; the last step is a lapse after the row.
-    assert (found.step, found.reason, found.lapses) == (30, "", 1)
+    assert (edge.step, edge.reason, edge.lapses) == (30, "", 1)
     assert boundary(steps, accuracy, 1.0, 1, "training accuracy").step == 10
     assert boundary(steps, accuracy, 0.9, 3, "training accuracy").step == 10
 
@@ -321,9 +321,9 @@ def test_boundaries_are_sustained():
     ],
 )
 def test_boundaries_that_are_not_there_have_a_reason(accuracy, reason):
-    found = boundary([0, 10, 20], accuracy, 0.95, 2, "test accuracy")
-    assert found.step is None
-    assert found.reason.startswith(reason)
+    edge = boundary([0, 10, 20], accuracy, 0.95, 2, "test accuracy")
+    assert edge.step is None
+    assert edge.reason.startswith(reason)
 
 
 def grokking_run(**settings):
@@ -342,16 +342,16 @@ def grokking_run(**settings):
 
 
 def test_stages_of_a_run_made_by_hand():
-    found = stages(grokking_run())
-    assert (found.memorised.step, found.generalised.step) == (400, 800)
+    measured = stages(grokking_run())
+    assert (measured.memorised.step, measured.generalised.step) == (400, 800)
     names = ["memorising"] * 4 + ["memorised"] * 4 + ["generalised"] * 4
-    assert found.series.stage.values.tolist() == names
-    assert milestones(found) == {"start": 0, "memorised": 400, "generalised": 800}
-    summary = per_stage(found)
+    assert measured.series.stage.values.tolist() == names
+    assert milestones(measured) == {"start": 0, "memorised": 400, "generalised": 800}
+    summary = per_stage(measured)
     assert summary.start.values.tolist() == [0, 400, 800]
     assert summary.end.values.tolist() == [300, 700, 1100]
     for name in ("test_loss", "weight_norm", "mean_abs_sin"):
-        values = found.series[name].values.reshape(3, 4)
+        values = measured.series[name].values.reshape(3, 4)
         assert summary[name].sel(summary="mean").values == pytest.approx(values.mean(1))
         assert summary[name].sel(summary="end").values == pytest.approx(values[:, -1])
     # A threshold between the two values moves the boundary.
@@ -360,13 +360,13 @@ def test_stages_of_a_run_made_by_hand():
 
 def test_heatmaps_are_the_weights_in_the_order_of_winners():
     run = grokking_run()
-    found = stages(run)
-    maps = heatmaps(run, found)
+    measured = stages(run)
+    maps = heatmaps(run, measured)
     assert maps.step.values.tolist() == [0, 400, 800]
     assert (np.diff(maps.winner.values) >= 0).all()
     # The basis is orthonormal.
     norms = np.sqrt((maps.theta**2).sum(("neuron", "component")))
-    assert norms.values == pytest.approx(found.series.theta_norm.sel(step=maps.step).values)
+    assert norms.values == pytest.approx(measured.series.theta_norm.sel(step=maps.step).values)
     # At the end every neuron has its winner's two components alone.
     K_of = (np.arange(1, P) + 1) // 2
     last = maps.xi.isel(step=-1).values
@@ -441,8 +441,8 @@ def test_non_feature_decay_ends_with_decay():
 
 
 def test_non_feature_decay_without_decay_has_no_ratio():
-    found = stages(decaying_run(0.0, weight_decay=0.0))
-    fits = non_feature_decay(found)
+    measured = stages(decaying_run(0.0, weight_decay=0.0))
+    fits = non_feature_decay(measured)
     assert fits.rate.values == pytest.approx(np.zeros((2, 3)), abs=1e-12)
     assert fits.ratio.isnull().all()
 
@@ -464,8 +464,8 @@ def test_the_perturbed_lottery_is_exact_while_softmax_is_uniform(tmp_path):
         log_every=20,
     )
     run = nets.train(config, tmp_path / "run")
-    found = stages(run)
-    lottery = perturbed_lottery(run, found)
+    measured = stages(run)
+    lottery = perturbed_lottery(run, measured)
     assert lottery.attrs["reason"] == ""
     trained, everything = lottery.agreement.values
     assert (trained == 1).all()
@@ -520,13 +520,17 @@ def never_run_of(activation):
 @pytest.mark.parametrize("case", CASES)
 def test_every_run_has_numbers_or_reasons(case):
     run = CASES[case]()
-    found = stages(run)
-    lottery = perturbed_lottery(run, found)
-    numbers = grokking_json(found, lottery)
+    measured = stages(run)
+    lottery = perturbed_lottery(run, measured)
+    numbers = grokking_json(measured, lottery)
     assert json.loads(json.dumps(numbers, allow_nan=False)) == numbers
     for name in ("memorised", "generalised"):
         assert (numbers[name]["step"] is None) == bool(numbers[name]["reason"])
-    for table in (boundaries_table(found), stages_table(found), theory_table(found, lottery)):
+    for table in (
+        boundaries_table(measured),
+        stages_table(measured),
+        theory_table(measured, lottery),
+    ):
         assert {len(row) for row in table} == {len(table[0])}
         assert not any("nan" in cell for row in table for cell in row)
 
@@ -534,23 +538,23 @@ def test_every_run_has_numbers_or_reasons(case):
 @pytest.mark.parametrize("case", ["grokking", "one checkpoint", "NaN everywhere", "zero weights"])
 def test_every_run_can_be_drawn(case):
     run = CASES[case]()
-    found = stages(run)
-    lottery = perturbed_lottery(run, found)
-    maps = heatmaps(run, found)
+    measured = stages(run)
+    lottery = perturbed_lottery(run, measured)
+    maps = heatmaps(run, measured)
     drawings = [
-        lambda ax: draw.loss_curves(found, ax),
-        lambda ax: draw.accuracy_curves(found, ax),
-        lambda ax: draw.misalignment_curve(found, ax),
-        lambda ax: draw.sparsity_and_norm(found, ax),
-        lambda ax: draw.force_balance(found, ax),
-        lambda ax: draw.common_to_rare(found, ax),
-        lambda ax: draw.non_feature_decay(found, non_feature_decay(found), ax),
-        lambda ax: draw.lottery_agreement(found, lottery, ax),
+        lambda ax: draw.loss_curves(measured, ax),
+        lambda ax: draw.accuracy_curves(measured, ax),
+        lambda ax: draw.misalignment_curve(measured, ax),
+        lambda ax: draw.sparsity_and_norm(measured, ax),
+        lambda ax: draw.force_balance(measured, ax),
+        lambda ax: draw.common_to_rare(measured, ax),
+        lambda ax: draw.non_feature_decay(measured, non_feature_decay(measured), ax),
+        lambda ax: draw.lottery_agreement(measured, lottery, ax),
         lambda ax: draw.coupling_map(broken_orthogonality(P, run.train_pairs), ax),
     ]
     if maps.sizes["step"]:
         first = int(maps.step[0])
-        drawings.append(lambda ax: draw.accuracy_grid(found, first, ax))
+        drawings.append(lambda ax: draw.accuracy_grid(measured, first, ax))
         drawings.append(lambda ax: draw.weight_heatmap(maps, "theta", first, ax))
     figure, axes = plt.subplots(1, len(drawings))
     for drawing, ax in zip(drawings, axes, strict=True):
@@ -563,8 +567,8 @@ def test_every_run_can_be_drawn(case):
 def test_reasons_say_what_is_missing():
     def numbers(case):
         run = CASES[case]()
-        found = stages(run)
-        return grokking_json(found, perturbed_lottery(run, found))
+        measured = stages(run)
+        return grokking_json(measured, perturbed_lottery(run, measured))
 
     full = numbers("all pairs")
     assert full["generalised"]["reason"] == "the run has no test pairs"
@@ -585,10 +589,10 @@ def test_reasons_say_what_is_missing():
 
 def test_theory_table_has_the_numbers_of_the_json():
     run = grokking_run()
-    found = stages(run)
-    lottery = perturbed_lottery(run, found)
-    cells = {row[0]: row[1:] for row in theory_table(found, lottery)}
-    numbers = grokking_json(found, lottery)
+    measured = stages(run)
+    lottery = perturbed_lottery(run, measured)
+    cells = {row[0]: row[1:] for row in theory_table(measured, lottery)}
+    numbers = grokking_json(measured, lottery)
     for variant in ("training pairs", "all pairs"):
         named = numbers["lottery"][variant]
         shown, interval = cells[f"winners named by neuron flow, {variant}"]
@@ -604,8 +608,8 @@ def test_theory_table_has_the_numbers_of_the_json():
 def test_test_pairs_that_were_trained_on_say_nothing():
     run = grokking_run()
     run.test_pairs = run.train_pairs[:3]
-    found = stages(run)
-    assert (found.generalised.step, found.generalised.reason) == (
+    measured = stages(run)
+    assert (measured.generalised.step, measured.generalised.reason) == (
         None,
         "every test pair was trained on",
     )
@@ -620,8 +624,8 @@ def test_stages_are_shaded_as_they_were_found():
     assert [text.get_text() for text in ax.texts] == ["memorising"]
     ax.clear()
     # Memorised was logged, at 400, but the checkpoints begin later: nothing outside of the axis.
-    found = stages(grokking_run())
-    late = replace(found, series=found.series.sel(step=slice(600, None)))
+    measured = stages(grokking_run())
+    late = replace(measured, series=measured.series.sel(step=slice(600, None)))
     draw.shade_stages(late, ax)
     assert [text.get_text() for text in ax.texts] == ["memorised", "generalised"]
     assert [text.xy[0] for text in ax.texts] == [(600 + 800) / 2, (800 + 1100) / 2]
@@ -629,11 +633,13 @@ def test_stages_are_shaded_as_they_were_found():
 
 
 def test_the_accuracy_grid_shows_kind_and_answer():
-    found = stages(grokking_run())
+    measured = stages(grokking_run())
     figure, ax = plt.subplots()
-    draw.accuracy_grid(found, 1100, ax)
+    draw.accuracy_grid(measured, 1100, ax)
     # Codes 1, 3, 5: the three kinds, all right.
     drawn = np.asarray(ax.collections[0].get_array()).reshape(P, P)
-    rows = [["training", "mirrored", "unseen"].index(kind) for kind in found.pairs.kind.values.flat]
+    rows = [
+        ["training", "mirrored", "unseen"].index(kind) for kind in measured.pairs.kind.values.flat
+    ]
     assert (drawn.ravel() == 2 * np.array(rows) + 1).all()
     plt.close(figure)

@@ -84,7 +84,7 @@ def test_regression_is_least_squares():
     rng = np.random.default_rng(2)
     a, b, score, noise = rng.normal(size=(4, 200))
     y = 0.5 + 2 * a - b + 0.7 * score + 0.3 * noise
-    found = regression(y, {"a": a, "b": b}, score)
+    fitted = regression(y, {"a": a, "b": b}, score)
     design = np.column_stack([np.ones(200), a, b, score])
     solution = np.linalg.lstsq(design, y, rcond=None)[0]
     for name, values, coefficient in zip(
@@ -92,8 +92,8 @@ def test_regression_is_least_squares():
     ):
         # A standardised coefficient is the plain one times its regressor's spread.
         standardised = coefficient * values.std()
-        assert found["with_score"]["coefficients"][name] == pytest.approx(standardised)
-        low, high = found["with_score"]["intervals"][name]
+        assert fitted["with_score"]["coefficients"][name] == pytest.approx(standardised)
+        low, high = fitted["with_score"]["intervals"][name]
         assert low < standardised < high
         # Errors of 0.3 over 200 draws: two standard errors of 0.021 either way.
         assert high - low == pytest.approx(4 * 0.3 / np.sqrt(200), rel=0.5)
@@ -102,9 +102,9 @@ def test_regression_is_least_squares():
         values - without @ np.linalg.lstsq(without, values, rcond=None)[0] for values in (y, score)
     ]
     partial = stats.pearsonr(*residuals).statistic
-    assert found["partial_correlation"] == pytest.approx(partial, abs=1e-10)
+    assert fitted["partial_correlation"] == pytest.approx(partial, abs=1e-10)
     r2 = stats.pearsonr(score, without @ np.linalg.lstsq(without, score, rcond=None)[0])
-    assert found["variance_inflation"] == pytest.approx(1 / (1 - r2.statistic**2))
+    assert fitted["variance_inflation"] == pytest.approx(1 / (1 - r2.statistic**2))
     # Nearly collinear is a large number, not a warning: the baseline and 1e-7 of noise.
     nearly = regression(y, {"a": a}, a + 1e-7 * noise)
     own = noise - np.column_stack([np.ones(200), a]) @ stats.linregress(a, noise)[1::-1]
@@ -120,8 +120,8 @@ def test_regression_is_least_squares():
 
 def test_lead_lag_finds_who_moves_first():
     x = np.cumsum(np.random.default_rng(3).normal(size=100))
-    found = lead_lag(x, np.roll(x, 3), spacing=100)
-    best = found["lags"][int(np.argmax(found["pearson"]))]
+    lag = lead_lag(x, np.roll(x, 3), spacing=100)
+    best = lag["lags"][int(np.argmax(lag["pearson"]))]
     assert best == 300
     assert "too few" in lead_lag(x[:12], x[:12], 100)
     # Flat but for the last steps: shifted the other way, those are cut off and nothing is left.
@@ -162,12 +162,12 @@ def test_grokking_is_sustained():
 
 
 def test_pooling_is_fishers():
-    found = pooled([0.5, 0.7, 0.9, "constant"])
+    pool = pooled([0.5, 0.7, 0.9, "constant"])
     z = np.arctanh([0.5, 0.7, 0.9])
     low, high = stats.t.interval(0.95, 2, loc=z.mean(), scale=stats.sem(z))
-    assert found["mean"] == pytest.approx(np.tanh(z.mean()))
-    assert found["interval"] == pytest.approx([np.tanh(low), np.tanh(high)])
-    assert (found["runs"], found["left_out"]) == (3, 1)
+    assert pool["mean"] == pytest.approx(np.tanh(z.mean()))
+    assert pool["interval"] == pytest.approx([np.tanh(low), np.tanh(high)])
+    assert (pool["runs"], pool["left_out"]) == (3, 1)
     assert isinstance(pooled(["constant"])["mean"], str)
     assert isinstance(pooled([0.5])["interval"], str)
 
@@ -202,14 +202,14 @@ RISING = np.clip(np.linspace(-0.3, 1.5, 60), 0, 1)
 
 def test_a_whole_run_has_every_number():
     run = run_of(STEPS, RISING)
-    found = score_statistics(run, draws=99)
-    assert found["t_grok"] == STEPS[np.flatnonzero(RISING >= 0.95)[0]]
+    table = score_statistics(run, draws=99)
+    assert table["t_grok"] == STEPS[np.flatnonzero(RISING >= 0.95)[0]]
     expected = stats.pearsonr(scores(run).weight_norm, RISING).statistic
-    assert found["pearson"]["weight_norm"] == pytest.approx(expected)
-    assert set(found["regression"]["without"]["coefficients"]) == set(BASELINES)
-    assert found["global_phase"]["verdict"] == "unreliable"
-    json.dumps(found, allow_nan=False)
-    rows = statistics_table(found)
+    assert table["pearson"]["weight_norm"] == pytest.approx(expected)
+    assert set(table["regression"]["without"]["coefficients"]) == set(BASELINES)
+    assert table["global_phase"]["verdict"] == "unreliable"
+    json.dumps(table, allow_nan=False)
+    rows = statistics_table(table)
     assert len({len(row) for row in rows}) == 1
     assert rows[-1][:2] == ["weight_norm", f"{expected:.4f}"]
     with pytest.raises(ValueError, match="score must be one of"):
@@ -218,26 +218,26 @@ def test_a_whole_run_has_every_number():
 
 def test_missing_checkpoints_leave_no_differences():
     gone = np.delete(np.arange(60), 30)
-    found = score_statistics(run_of(STEPS[gone], RISING[gone]), draws=9)
-    for reason in (found["lead_lag"], found["transition"]["ell_neuron"]):
+    table = score_statistics(run_of(STEPS[gone], RISING[gone]), draws=9)
+    for reason in (table["lead_lag"], table["transition"]["ell_neuron"]):
         assert reason.startswith("checkpoints are missing or unevenly spaced: 200 steps follow")
-    assert isinstance(found["pearson"]["ell_neuron"], float)
+    assert isinstance(table["pearson"]["ell_neuron"], float)
     # The last step of a training need not be a multiple of the rest.
     last = score_statistics(run_of([*STEPS, STEPS[-1] + 30], [*RISING, 1]), draws=9)
     assert isinstance(last["lead_lag"], dict)
 
 
 def test_accuracy_that_was_not_logged_is_told_from_no_test_pairs():
-    found = score_statistics(run_of(STEPS, RISING, logged=STEPS + 50), draws=9)
-    assert found["pearson"]["ell_neuron"] == "test accuracy is not logged at any checkpoint"
-    json.dumps(found, allow_nan=False)
+    table = score_statistics(run_of(STEPS, RISING, logged=STEPS + 50), draws=9)
+    assert table["pearson"]["ell_neuron"] == "test accuracy is not logged at any checkpoint"
+    json.dumps(table, allow_nan=False)
 
 
 def test_training_pairs_never_all_known_leave_no_saturation():
-    found = score_statistics(run_of(STEPS, RISING, train=np.full(60, 0.9)), draws=9)
+    table = score_statistics(run_of(STEPS, RISING, train=np.full(60, 0.9)), draws=9)
     for section in ("post_saturation", "permutation"):
-        assert found[section]["ell_neuron"] == "the training pairs were never all known"
-    assert isinstance(found["pearson"]["ell_neuron"], float)
+        assert table[section]["ell_neuron"] == "the training pairs were never all known"
+    assert isinstance(table["pearson"]["ell_neuron"], float)
 
 
 def test_figures_show_what_they_were_given():

@@ -73,23 +73,23 @@ def test_partings_are_the_first_steps_beyond():
     errors = xr.Dataset(
         {"beta_error": (("predictor", "step"), beta)}, {"predictor": ["a", "b", "c"], "step": step}
     )
-    found = partings(errors)
+    parted = partings(errors)
     expected = [[10, 30, 30], [20, 20, 20], [20, np.nan, np.nan]]
-    np.testing.assert_array_equal(found, expected)
-    answer = json.loads(json.dumps(partings_json(found), allow_nan=False))
+    np.testing.assert_array_equal(parted, expected)
+    answer = json.loads(json.dumps(partings_json(parted), allow_nan=False))
     assert answer["a"] == {"0.01": 10, "0.05": 30, "0.2": 30}
     assert answer["c"] == {"0.01": 20, "0.05": None, "0.2": None}
-    assert partings_table(found)[3] == ["c", "step 20", "never", "never"]
+    assert partings_table(parted)[3] == ["c", "step 20", "never", "never"]
 
 
 def test_partings_agree_with_one_rung_alone(errors):
-    found = partings(errors, [0.01, 0.05])
+    parted = partings(errors, [0.01, 0.05])
     one = errors.sel(predictor="ticket_flow")
     for tolerance in (0.01, 0.05):
         step = compare.parting_step(one, tolerance)
-        assert float(found.sel(predictor="ticket_flow", threshold=tolerance)) == step
+        assert float(parted.sel(predictor="ticket_flow", threshold=tolerance)) == step
     # Never, NaN, is later than any step.
-    early, late = (found.sel(threshold=t).fillna(np.inf) for t in (0.01, 0.05))
+    early, late = (parted.sel(threshold=t).fillna(np.inf) for t in (0.01, 0.05))
     assert (late >= early).all()
 
 

@@ -251,19 +251,19 @@ def test_momentum_and_decay_are_told():
 def test_a_rung_that_fails_says_why(small_run, monkeypatch, scores, reason):
     broken = predictors.Predictor("broken", "None.", scores)
     monkeypatch.setitem(predictors.PREDICTORS, "broken", broken)
-    found = winners(small_run, ["broken", "blowup_time"])
-    answer = winners_json(found)["rules"]
+    scored = winners(small_run, ["broken", "blowup_time"])
+    answer = winners_json(scored)["rules"]
     # allow_nan=False: JSON has no NaN.
     json.dumps(answer, allow_nan=False)
     assert answer["broken"]["accuracy"] is None
     assert answer["broken"]["interval"] == [None, None]
     assert reason in answer["broken"]["failure"]
     assert answer["blowup_time"]["accuracy"] > 1 / 3
-    assert winners_table(found)[1][1] == "-"
+    assert winners_table(scored)[1][1] == "-"
     _, ax = plt.subplots()
-    figures.accuracy_by_predictor(found, ax)
+    figures.accuracy_by_predictor(scored, ax)
     assert any(reason in text.get_text() for text in ax.texts)
-    figures.winner_confusion(found, "broken", ax)
+    figures.winner_confusion(scored, "broken", ax)
     plt.close("all")
 
 
@@ -271,11 +271,11 @@ def test_an_activation_without_flow_says_so(tmp_path):
     config = nets.TrainingConfig(
         p=5, neurons=4, activation="cubic", steps=4, checkpoint_every=2, log_every=2
     )
-    found = winners(nets.train(config, tmp_path / "run"), ["neuron_flow", "moment_flow"])
-    assert "activation must be one of" in found.accuracy_reason.sel(predictor="neuron_flow").item()
-    assert np.isnan(found.accuracy.sel(predictor="neuron_flow"))
+    scored = winners(nets.train(config, tmp_path / "run"), ["neuron_flow", "moment_flow"])
+    assert "activation must be one of" in scored.accuracy_reason.sel(predictor="neuron_flow").item()
+    assert np.isnan(scored.accuracy.sel(predictor="neuron_flow"))
     # SGD's steps are time whatever the activation.
-    assert found.leader_agreement.sel(predictor="moment_flow").notnull().all()
+    assert scored.leader_agreement.sel(predictor="moment_flow").notnull().all()
 
 
 def test_a_damaged_checkpoint_is_left_out(small_run, climbed, found):
@@ -296,9 +296,9 @@ def test_a_damaged_checkpoint_is_left_out(small_run, climbed, found):
 
 def test_the_smallest_modulus_and_dead_neurons(small_run, tmp_path):
     config = nets.TrainingConfig(p=3, neurons=4, steps=2, checkpoint_every=1, log_every=1)
-    found = winners(nets.train(config, tmp_path / "run"))
+    scored = winners(nets.train(config, tmp_path / "run"))
     # One frequency: it wins, whoever predicts it.
-    assert (found.accuracy == 1).all()
+    assert (scored.accuracy == 1).all()
     weights = small_run.weights.load().copy(deep=True)
     weights.theta[:, 0] = weights.xi[:, 0] = 0
     run = damaged(small_run, 0)
@@ -351,14 +351,14 @@ def test_least_misalignment_is_least_blowup_time_at_equal_magnitudes(p, alpha, r
 
 
 def test_the_corollary_fails_as_magnitudes_spread():
-    found = corollary(23, neurons=2000, spreads=[0.0, 0.05, 0.2, 0.6, 1.5, 20.0])
-    least = found.accuracy.sel(predictor="misalignment").values
+    accuracies = corollary(23, neurons=2000, spreads=[0.0, 0.05, 0.2, 0.6, 1.5, 20.0])
+    least = accuracies.accuracy.sel(predictor="misalignment").values
     assert least[0] == 1
     assert (np.diff(least) < 0).all()
     # Misalignment says nothing where magnitudes decide all: chance, to four standard errors.
-    chance = found.attrs["chance"]
+    chance = accuracies.attrs["chance"]
     assert abs(least[-1] - chance) < 4 * np.sqrt(chance * (1 - chance) / 2000)
-    assert (np.diff(found.accuracy.sel(predictor="largest_magnitude")) > 0).all()
+    assert (np.diff(accuracies.accuracy.sel(predictor="largest_magnitude")) > 0).all()
     # Times scale with 1 / kappa alike, so ranks do not depend on it.
     other = corollary(23, neurons=2000, kappa=3.0, spreads=[0.2])
     assert float(other.accuracy[0, 0]) == least[2]
@@ -390,8 +390,8 @@ def test_trained_networks_lose_the_corollary_too(tmp_path):
         )
         for spread in (0.0, 0.65)
     }
-    found = corollary_of_runs(runs)
-    equal, spread = (found.accuracy.sel(spread=value) for value in runs)
+    accuracies = corollary_of_runs(runs)
+    equal, spread = (accuracies.accuracy.sel(spread=value) for value in runs)
     # The two rules name the same winners from equal magnitudes, whatever the network does.
     assert float(equal[0]) == float(equal[1])
     row = winners(runs[0.0], ["misalignment", "blowup_time"])
@@ -400,7 +400,7 @@ def test_trained_networks_lose_the_corollary_too(tmp_path):
     # Measured: 0.37 to 0.67 above misalignment's over seeds 0 to 5, and 0.54 here.
     assert spread.sel(predictor="blowup_time") > spread.sel(predictor="misalignment") + 0.3
     _, ax = plt.subplots()
-    corollary_curve(corollary(11, neurons=50, spreads=[0.0, 1.0]), ax, found)
+    corollary_curve(corollary(11, neurons=50, spreads=[0.0, 1.0]), ax, accuracies)
     assert any("network" in text.get_text() for text in ax.get_legend().get_texts())
     plt.close("all")
     with pytest.raises(ValueError, match="at least one run"):
