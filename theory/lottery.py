@@ -7,7 +7,7 @@ neuron comes to dominate the others. Times are gradient-flow times of the summed
 Source: arXiv:2602.16849, section 4 and Figure 11.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -172,22 +172,7 @@ def dominance_times(
         np.put_along_axis(beta, winner[:, None], 0.0, axis=-1)
         return lead >= factor * beta.max(axis=-1)
 
-    # The time left, first to a factor of two by its *last* failure, then by bisection.
-    low = np.zeros_like(T_winner)
-    high = T_winner.copy()
-    settled = dominated(high)
-    for halvings in range(1, 41):
-        left = T_winner * 0.5**halvings
-        now = dominated(left)
-        low = np.where(now & ~settled, left, np.where(now, low, 0.0))
-        high = np.where(now & ~settled, 2 * left, high)
-        settled = now
-    started = settled & (low == 0.0)  # it dominated at every time looked at
-    for _ in range(30):
-        middle = 0.5 * (low + high)
-        now = dominated(middle)
-        low, high = np.where(now, middle, low), np.where(now, high, middle)
-    time = np.where(started, 0.0, np.where(settled, T_winner - low, T_winner))
+    time = _onset(dominated, T_winner)
     return xr.Dataset(
         {
             "dominance_time": ("neuron", time, {"long_name": "time of dominance"}),
@@ -309,6 +294,26 @@ def _time_to_grow(theta_hat: complex, xi_hat: complex, p: int, factor: float) ->
         reached = exact.output_magnitude(theta_hat, xi_hat, p, middle) >= level
         low, high = (low, middle) if reached else (middle, high)
     return low
+
+
+def _onset(dominated: Callable[[Array], Array], end: Array) -> Array:
+    """When something begins that holds until ``end``, given whether it does with so much left."""
+    # The time left, first to a factor of two by its *last* failure, then by bisection.
+    low = np.zeros_like(end)
+    high = end.copy()
+    settled = dominated(high)
+    for halvings in range(1, 41):
+        left = end * 0.5**halvings
+        now = dominated(left)
+        low = np.where(now & ~settled, left, np.where(now, low, 0.0))
+        high = np.where(now & ~settled, 2 * left, high)
+        settled = now
+    started = settled & (low == 0.0)  # it dominated at every time looked at
+    for _ in range(30):
+        middle = 0.5 * (low + high)
+        now = dominated(middle)
+        low, high = np.where(now, middle, low), np.where(now, high, middle)
+    return np.where(started, 0.0, np.where(settled, end - low, end))
 
 
 def _random_tickets(

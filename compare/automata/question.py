@@ -124,67 +124,68 @@ def tables(measured: Datasets) -> list[Table]:
 
 def sheets(measured: Datasets) -> list[Sheet]:
     """Automaton, states, losses, positions, pairs, criteria."""
-
-    def single(draw: Callable[[Axes], Any], inches: tuple[float, float] = (6, 4)) -> Figure:
-        figure, ax = blank_sheet(inches)
-        draw(ax)
-        return figure
-
-    def places() -> Figure:
-        where = measured["positions"]
-        figure, axes = blank_sheet((9, 2), columns=_SHOWN)
-        for ax, at in zip(axes, _shown(measured), strict=True):
-            figures.positions(where, at, ax)
-        return figure
-
-    def distances() -> Figure:
-        figure, axes = blank_sheet((9, 4), columns=2)
-        for ax, begin in zip(axes, measured["pairs"].begin.values, strict=True):
-            figures.pair_distances(measured["pairs"], str(begin), ax)
-            ax.set_title(f"from the {begin}")
-        return figure
-
     states = measured["states"]
     return [
         Sheet(
             "automaton",
             "The states at the end, at the widest tolerance; dark ones answer 1, the answer of a "
             "red one was never asked for. A ring is an arrow to itself.",
-            lambda: single(lambda ax: figures.automaton(measured["automaton"], ax), (5, 5)),
+            lambda: _single(lambda ax: figures.automaton(measured["automaton"], ax), (5, 5)),
             STATES,
         ),
         Sheet(
             "states",
             "Hidden states that can be told apart, over training.",
-            lambda: single(lambda ax: figures.state_counts(states, ax)),
+            lambda: _single(lambda ax: figures.state_counts(states, ax)),
             STATES,
         ),
         Sheet(
             "losses",
             "Loss by length of the sequence.",
-            lambda: single(lambda ax: figures.losses(states, ax)),
+            lambda: _single(lambda ax: figures.losses(states, ax)),
             STATES,
         ),
         Sheet(
             "positions",
             "Hidden states of all sequences in the plane of their largest spread over training; "
             "larger dots are shorter sequences, orange ones are to be answered with 1.",
-            places,
+            lambda: _places(measured),
             STATES,
         ),
         Sheet(
             "pairs",
             "Distances of pairs that no rate was fitted on: network (lines), pair flow (dashes).",
-            distances,
+            lambda: _distances(measured["pairs"]),
             MERGERS,
         ),
         Sheet(
             "criteria",
             "How often each criterion is right, with 95% intervals.",
-            lambda: single(lambda ax: figures.criteria(measured["score"], ax)),
+            lambda: _single(lambda ax: figures.criteria(measured["score"], ax)),
             MERGERS,
         ),
     ]
+
+
+def _single(draw: Callable[[Axes], Any], inches: tuple[float, float] = (6, 4)) -> Figure:
+    figure, ax = blank_sheet(inches)
+    draw(ax)
+    return figure
+
+
+def _places(measured: Datasets) -> Figure:
+    figure, axes = blank_sheet((9, 2), columns=_SHOWN)
+    for ax, at in zip(axes, _shown(measured), strict=True):
+        figures.positions(measured["positions"], at, ax)
+    return figure
+
+
+def _distances(pairs: xr.Dataset) -> Figure:
+    figure, axes = blank_sheet((9, 4), columns=2)
+    for ax, begin in zip(axes, pairs.begin.values, strict=True):
+        figures.pair_distances(pairs, str(begin), ax)
+        ax.set_title(f"from the {begin}")
+    return figure
 
 
 def _shown(measured: Datasets) -> list[int]:

@@ -11,6 +11,7 @@ from grokode.theory.identities import (
     logits,
     mergers,
     moments,
+    pair_flow,
     relu,
 )
 from grokode.theory.identities.base import Identity, Proof
@@ -22,6 +23,7 @@ IDENTITIES: tuple[Identity, ...] = (
     *energy.IDENTITIES,
     *flow.IDENTITIES,
     *logits.IDENTITIES,
+    *pair_flow.IDENTITIES,
     *mergers.IDENTITIES,
     *moments.IDENTITIES,
     *relu.IDENTITIES,
