@@ -56,19 +56,19 @@ def main(out: Path, p: int = 53, steps: int = 3_000, neurons: int = 256, seed: i
         if last is None:
             raise SystemExit(f"the network of rate {rate} has no finite weights")
         _, computation = last
-        found = circuit(computation)
-        strongest = int(found.logit_norm.idxmax())
+        measured = circuit(computation)
+        strongest = int(measured.logit_norm.idxmax())
         print(
-            f"rate {rate}: accuracy {float(found.accuracy):.3f}, distance irrelevance "
-            f"{float(found.distance_irrelevance):.3f}, gradient symmetricity "
-            f"{float(found.gradient_symmetricity):.3f}, R² of each frequency alone: clock "
-            f"{np.round(found.circle_r2.sel(form='clock').values, 2).tolist()}, pizza "
-            f"{np.round(found.circle_r2.sel(form='pizza').values, 2).tolist()}"
+            f"rate {rate}: accuracy {float(measured.accuracy):.3f}, distance irrelevance "
+            f"{float(measured.distance_irrelevance):.3f}, gradient symmetricity "
+            f"{float(measured.gradient_symmetricity):.3f}, R² of each frequency alone: clock "
+            f"{np.round(measured.circle_r2.sel(form='clock').values, 2).tolist()}, pizza "
+            f"{np.round(measured.circle_r2.sel(form='pizza').values, 2).tolist()}"
         )
         picture = ax.imshow(alone(computation, strongest), origin="lower", aspect="auto", vmin=0)
         figure.colorbar(picture, ax=ax)
         ax.set(
-            title=f"rate {rate}, frequency {strongest}, {float(found.accuracy):.0%} right",
+            title=f"rate {rate}, frequency {strongest}, {float(measured.accuracy):.0%} right",
             xlabel="x - y",
             ylabel="x + y",
         )

@@ -40,12 +40,12 @@ def main(out: Path, p: int = 23, neurons: int = 512) -> None:
     """
     A, B = counterexample(p, neurons)
     zero = np.zeros(neurons)
-    found = alignment_scores(fourier.from_waves(zero, A), fourier.from_waves(zero, B))
+    alignment = alignment_scores(fourier.from_waves(zero, A), fourier.from_waves(zero, B))
     D, coherence = global_phases(A, B)
     reliable = "reliable" if (coherence >= RELIABLE_COHERENCE).all() else "unreliable"
     print(
-        f"ell_global_norm {found['ell_global_norm']:.3f}, ell_neuron_norm "
-        f"{found['ell_neuron_norm']:.3f}; coherence {coherence[:, 0].round(3)}: {reliable}"
+        f"ell_global_norm {alignment['ell_global_norm']:.3f}, ell_neuron_norm "
+        f"{alignment['ell_neuron_norm']:.3f}; coherence {coherence[:, 0].round(3)}: {reliable}"
     )
     figure, (circle, bars) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     neuron_D = np.angle(A[:, 0] ** 2 * B[:, 0].conj())
@@ -59,7 +59,7 @@ def main(out: Path, p: int = 23, neurons: int = 512) -> None:
         "coherence_in_weighted",
         "coherence_out_weighted",
     ]
-    drawn = bars.barh(names, [found[name] for name in names], color="#0072B2")
+    drawn = bars.barh(names, [alignment[name] for name in names], color="#0072B2")
     bars.bar_label(drawn, fmt="{:.2f}", padding=3)
     bars.invert_yaxis()
     bars.axvline(RELIABLE_COHERENCE, color="0.5", linestyle=":", label="least to rely on")

@@ -21,35 +21,35 @@ from grokode.compare.grokking.stages import Stages, heatmaps, stages
 from grokode.compare.grokking.tables import boundaries_table, stages_table
 
 
-def memorising_steps(found: Stages) -> list[int]:
+def memorising_steps(measured: Stages) -> list[int]:
     """Checkpoints at the start, halfway to and at the end of memorising, or of the run."""
-    steps = found.measured.step.values
-    end = found.checkpoint(found.memorised.step) or int(steps[-1])
+    steps = measured.measured.step.values
+    end = measured.checkpoint(measured.memorised.step) or int(steps[-1])
     return [int(steps[abs(steps - part * end).argmin()]) for part in (0, 0.5, 1)]
 
 
-def draw_all(run: nets.Run, found: Stages, out: Path) -> None:
+def draw_all(run: nets.Run, measured: Stages, out: Path) -> None:
     """Every figure of the stages on one page."""
     figure = plt.figure(figsize=(21, 24), layout="constrained")
     progress, memorising, *weights, theory = figure.subfigures(5, 1)
     axes = progress.subplots(1, 4)
-    draw.loss_curves(found, axes[0])
-    draw.accuracy_curves(found, axes[1])
-    draw.misalignment_curve(found, axes[2])
-    draw.sparsity_and_norm(found, axes[3])
+    draw.loss_curves(measured, axes[0])
+    draw.accuracy_curves(measured, axes[1])
+    draw.misalignment_curve(measured, axes[2])
+    draw.sparsity_and_norm(measured, axes[3])
     axes = memorising.subplots(1, 4)
-    for ax, step in zip(axes, memorising_steps(found), strict=False):
-        draw.accuracy_grid(found, step, ax)
-    draw.common_to_rare(found, axes[3])
-    maps = heatmaps(run, found)
+    for ax, step in zip(axes, memorising_steps(measured), strict=False):
+        draw.accuracy_grid(measured, step, ax)
+    draw.common_to_rare(measured, axes[3])
+    maps = heatmaps(run, measured)
     for row, layer in zip(weights, ("theta", "xi"), strict=True):
         axes = row.subplots(1, maps.sizes["step"], squeeze=False)[0]
         for ax, step in zip(axes, maps.step.values, strict=True):
             draw.weight_heatmap(maps, layer, int(step), ax)
     axes = theory.subplots(1, 4)
-    draw.force_balance(found, axes[0])
-    draw.non_feature_decay(found, non_feature_decay(found), axes[1])
-    draw.lottery_agreement(found, perturbed_lottery(run, found), axes[2])
+    draw.force_balance(measured, axes[0])
+    draw.non_feature_decay(measured, non_feature_decay(measured), axes[1])
+    draw.lottery_agreement(measured, perturbed_lottery(run, measured), axes[2])
     draw.coupling_map(broken_orthogonality(run.config.p, run.train_pairs), axes[3])
     figure.savefig(out, dpi=100, bbox_inches="tight")
     plt.close(figure)
@@ -81,10 +81,10 @@ def main(
             opened = nets.train(config, Path(folder) / "run")
         else:
             opened = nets.open_run(run)
-        found = stages(opened)
-        for row in [*boundaries_table(found), *stages_table(found)]:
+        measured = stages(opened)
+        for row in [*boundaries_table(measured), *stages_table(measured)]:
             print(" | ".join(row))
-        draw_all(opened, found, out)
+        draw_all(opened, measured, out)
     print(f"wrote {out}")
 
 

@@ -33,10 +33,10 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
         "he2026/standard", p, neurons=neurons, steps=steps, checkpoint_every=every, log_every=every
     )
     with tempfile.TemporaryDirectory() as folder:
-        found = mechanism(nets.train(config, Path(folder) / "run"))
-    for row in mechanism_table(found):
+        measured = mechanism(nets.train(config, Path(folder) / "run"))
+    for row in mechanism_table(measured):
         print(f"{row[0]:<12}{row[1]:<76}" + "  ".join(f"{cell:>9}" for cell in row[2:]))
-    parts = found.parts
+    parts = measured.parts
     figure, axes = plt.subplots(4, 3, figsize=(17, 19), layout="constrained")
     (fit_in, fit_out, ratio), (heat, doubling, circles), (bars, balance, sizes), last = axes
     figures.weights_with_cosine(parts["fits"], 0, "theta", fit_in)
@@ -49,7 +49,7 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
     phase_figures.frequency_bars(parts["balance"], balance)
     phase_figures.magnitude_strips(parts["doubling"], parts["homogeneity"], "theta", sizes)
     figures.leakage_bars(parts["leakage"], "theta", last[0])
-    figures.preservation_curves(found["history"], last[1])
+    figures.preservation_curves(measured["history"], last[1])
     figures.activation_swap_bars(parts["swap"], last[2])
     figure.savefig(out, dpi=110)
     plt.close(figure)

@@ -39,15 +39,15 @@ def numbers(run: nets.Run) -> dict[str, float]:
     theta, xi = last.theta.values, last.xi.values
     spectrum = fourier.spectrum(theta, xi)
     fit = compare.logits(theta, xi, run.config.activation)
-    found = compare.winners(run, ("blowup_time", "misalignment"))
+    scored = compare.winners(run, ("blowup_time", "misalignment"))
     beta = fourier.beta(spectrum)
     shares = beta**2 / (beta**2).sum("frequency")
     swapped = activation_swap(theta, xi).accuracy
     return {
         "loss": float(run.metrics.train_loss[-1]),
         "accuracy": float(fit.accuracy),
-        "blowup_time": float(found.accuracy.sel(predictor="blowup_time")),
-        "misalignment": float(found.accuracy.sel(predictor="misalignment")),
+        "blowup_time": float(scored.accuracy.sel(predictor="blowup_time")),
+        "misalignment": float(scored.accuracy.sel(predictor="misalignment")),
         "sine": float(phase_doubling(spectrum).mean_abs_sin),
         "participation": float((shares**2).sum("frequency").median()),
         "r2": float(fit.r2),
@@ -84,7 +84,7 @@ def main(
     """
     changes = {"neurons": neurons, "steps": steps}
     changes = {name: value for name, value in changes.items() if value is not None}
-    found = {}
+    of_configuration = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = runs or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,19 +92,21 @@ def main(
             path = folder / name.partition("/")[2]
             run = nets.train(nets.preset(name, p, **changes), path, seeds=range(seeds), resume=True)
             each = [numbers(run.select(seed)) for seed in run.seeds]
-            found[name] = {key: np.array([one[key] for one in each]) for key in QUANTITIES}
+            of_configuration[name] = {
+                key: np.array([one[key] for one in each]) for key in QUANTITIES
+            }
             print(name)
-            for key, values in found[name].items():
+            for key, values in of_configuration[name].items():
                 print(f"  {QUANTITIES[key]:40s} {values.mean():.4g} ± {values.std():.2g}")
             page = path.with_suffix(".html")
             if reports and not page.exists():
                 compare.report([run.select(run.seeds[0])], page)
     figure, axes = plt.subplots(3, 3, figsize=(12, 8), sharey=True, layout="constrained")
     for ax, (key, label) in zip(axes.flat, QUANTITIES.items(), strict=True):
-        for row, name in enumerate(found):
-            values = found[name][key]
+        for row, name in enumerate(of_configuration):
+            values = of_configuration[name][key]
             ax.plot(values, np.full(len(values), row), "o", color="#0072B2", alpha=0.6)
-        ax.set(xlabel=label, yticks=range(len(found)), yticklabels=found)
+        ax.set(xlabel=label, yticks=range(len(of_configuration)), yticklabels=of_configuration)
         ax.locator_params(axis="x", nbins=4)
         ax.grid(axis="y", color="0.9")
     axes[0, 0].invert_yaxis()
