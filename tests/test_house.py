@@ -22,7 +22,7 @@ SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.op
 # Questions do not import one another.
 QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "circuit", "automata", "alignment")
 IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
-IDENTITIES += ("logits", "mergers", "moments", "relu", "__init__")
+IDENTITIES += ("logits", "mergers", "moments", "pair_flow", "relu", "__init__")
 # A module imports only from floors below its own, or its own.
 FLOORS = {
     "theory": [
@@ -35,6 +35,7 @@ FLOORS = {
         {"_projections"},
         {"_truncation"},
         {"neuron_flow", "moment_flow", "harmonic_flow", "lottery", "streaming", "mergers"},
+        {"saturation"},
         {"predictors"},
         {f"identities/{name}" for name in IDENTITIES},
         {"__init__"},
@@ -63,7 +64,7 @@ FLOORS = {
         {"training/interventions", "runs/layout", "runs/record"},
         {"runs/manifest", "runs/store"},
         {"runs/format2", "runs/source", "runs/output"},
-        {"runs/begun", "runs/run"},
+        {"runs/begun", "runs/run", "runs/tails"},
         {"runs/writer"},
         {"runs/__init__"},
         {"training/requests", "training/loop", "readers/files", "readers/record"},
@@ -136,6 +137,18 @@ FLOORS = {
     ],
 }
 
+LINES_OF_A_FILE, LINES_OF_A_BODY = 420, 50
+# A compiled kernel and what it calls stay in one file: numba's cache does not see another change.
+LONG_FILES = {"theory/_elliptic.py"}
+# Generated or compiled kernels, and a table of literals.
+LONG_BODIES = {
+    ("theory/_stepper.py", "_source"),
+    ("theory/_stepper_lanes.py", "_chunk_runner"),
+    ("theory/cuda_solvers.py", "_kernel"),
+    ("theory/cuda_solvers.py", "run"),
+    ("theory/tableaus.py", "_tsit5"),
+}
+
 
 def imported_modules(path):
     """Every module that a file names in an import, at any depth."""
@@ -179,6 +192,35 @@ def test_every_file_of_a_wing_has_its_floor(wing):
     named = [Path(name) for floor in FLOORS[wing] for name in floor]
     assert len(named) == len(set(named)), "a file is on two floors"
     assert there == set(named), f"not on one floor each: {there ^ set(named)}"
+
+
+def sources():
+    """Every file of every wing: its name below the root, and its text."""
+    for wing in FLOORS:
+        for path in sorted((ROOT / wing).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), path.read_text()
+
+
+def body_lines(function):
+    """Lines from the first statement of a function to its last, its docstring left out."""
+    body = function.body[ast.get_docstring(function) is not None :]
+    return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def test_a_file_is_a_room():
+    long = {name for name, text in sources() if text.count("\n") > LINES_OF_A_FILE}
+    assert long == LONG_FILES
+
+
+def test_a_function_fits_on_a_screen():
+    long = {
+        (name, node.name)
+        for name, text in sources()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and body_lines(node) > LINES_OF_A_BODY
+    }
+    assert long == LONG_BODIES
 
 
 def test_questions_do_not_import_one_another():

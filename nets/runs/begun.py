@@ -3,7 +3,7 @@
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,14 +11,15 @@ from grokode.files import PARTIAL, sync_directory
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import OldSource, format_of
 from grokode.nets.runs.manifest import JOURNAL, Header, Manifest, header_bytes
+from grokode.nets.runs.store import Folder
 from grokode.nets.training.config import TrainingConfig
 
-__all__ = ["BEGUN", "OWN", "appearing", "asked_of", "never_published"]
+__all__ = ["BEGUN", "appearing", "asked_of", "clean", "named", "never_published"]
 
 _TEMPORARY = re.compile(r"\.[0-9a-f]{16}" + re.escape(PARTIAL))
 BEGUN = "begun.json"
 """What a run was asked for, until its first checkpoint; the mark of a folder of ours."""
-OWN = re.compile(r"state-\d+\.pth|tail-\d+\.bin|begun\.json|" + _TEMPORARY.pattern)
+_OWN = re.compile(r"state-\d+\.pth|tail-\d+\.bin|begun\.json|" + _TEMPORARY.pattern)
 """Names of the files in a run that its writer makes and removes."""
 
 
@@ -29,7 +30,7 @@ def never_published(path: Path) -> bool:
     names = {file.name for file in path.iterdir()} - {".lock"}
     if all(map(_TEMPORARY.fullmatch, names)):
         return True
-    if {name for name in names if not OWN.fullmatch(name)} - {"arrays.zarr", JOURNAL}:
+    if {name for name in names if not _OWN.fullmatch(name)} - {"arrays.zarr", JOURNAL}:
         return False
     return _begun(path) is not None
 
@@ -57,6 +58,19 @@ def _begun(path: Path) -> tuple[TrainingConfig, tuple[int, ...]] | None:
     except (OSError, ValueError):
         return None
     return header.config, header.seeds
+
+
+def named(recent: Iterable[tuple[int, int]]) -> set[str]:
+    """The files of states and tails that publications (step, rows) name."""
+    return {name for step, rows in recent for name in (f"state-{step}.pth", f"tail-{rows}.bin")}
+
+
+def clean(folder: Folder, recent: Iterable[tuple[int, int]]) -> None:
+    """Remove what kills left: states, tails and temporaries that no publication names."""
+    needed = named(recent)
+    for name in folder.names():
+        if _OWN.fullmatch(name) and name not in needed:
+            folder.remove(name)
 
 
 @contextmanager

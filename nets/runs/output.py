@@ -3,7 +3,7 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,16 @@ class Output:
         content = np.ascontiguousarray(values, little).tobytes()
         self.hold(self.of(plan.path).write(plan.key(*place), content))
         return hashlib.sha256(content).hexdigest()
+
+    def step(self, plan: Plan, at: int, rows: Sequence[int], values: NDArray[Any]) -> list[str]:
+        """Write a step of some seeds, NaN for the others; the digests of its chunks."""
+        padded = plan.seed_chunks * plan.chunks[1]
+        whole = np.full((padded, *plan.shape[2:]), np.nan, plan.dtype)
+        whole[rows] = values
+        return [
+            self.chunk(plan, (at, part), block)
+            for part, block in enumerate(whole.reshape(plan.seed_chunks, *plan.chunks[1:]))
+        ]
 
     def store(self, name: str, values: NDArray[Any]) -> tuple[Plan, tuple[str, ...]]:
         """Write an array of the data, whole."""

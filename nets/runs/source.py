@@ -1,5 +1,7 @@
 """Reading a run of this format: every file held against its digest before it is used."""
 
+import hashlib
+import io
 import os
 import warnings
 from collections.abc import Callable
@@ -7,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from grokode.nets.runs.layout import Layout, Plan, expected
 from grokode.nets.runs.manifest import Header, Manifest, header_bytes, tail_bytes
+from grokode.nets.runs.record import Record
 from grokode.nets.runs.store import Stepwise, check_document, damaged, read_chunk
 
-__all__ = ["Source", "read_rows", "verified"]
+__all__ = ["Source", "read_rows", "saved_state", "verified"]
 
 
 class Source:
@@ -243,6 +247,25 @@ def read_rows(path: Path, manifest: Manifest, name: str, first: int = 0) -> NDAr
         if block >= first
     ]
     return np.concatenate([*parts, _tail(path, manifest, name)])
+
+
+def saved_state(path: Path, record: Record) -> dict[str, Any]:
+    """The state that a publication saved to resume from.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or not what was written.
+    """
+    file = path / f"state-{record.step}.pth"
+    content = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != record.state:
+        raise ValueError(
+            f"{file} is missing or was altered, so the training cannot go on exactly; restore "
+            "it from a copy"
+        )
+    loaded: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+    return loaded
 
 
 def _tail(path: Path, manifest: Manifest, name: str) -> NDArray[Any]:

@@ -13,21 +13,16 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from grokode.nets.runs.begun import BEGUN, OWN, never_published
+from grokode.nets.runs.begun import BEGUN, clean, named, never_published
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import format_of
 from grokode.nets.runs.layout import METRICS, Layout, Plan, expected
-from grokode.nets.runs.manifest import (
-    JOURNAL,
-    Header,
-    Manifest,
-    chained,
-    versions,
-)
+from grokode.nets.runs.manifest import JOURNAL, Header, Manifest, chained, versions
 from grokode.nets.runs.output import Output
 from grokode.nets.runs.record import Record
-from grokode.nets.runs.source import Source, read_rows, verified
+from grokode.nets.runs.source import Source, read_rows, saved_state, verified
 from grokode.nets.runs.store import Folder, replace_all
+from grokode.nets.runs.tails import Tails
 from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["RunWriter"]
@@ -137,16 +132,7 @@ class RunWriter:
         ValueError
             If the file is missing or not what was written.
         """
-        record = self._published.last
-        file = self.path / f"state-{record.step}.pth"
-        content = file.read_bytes() if file.is_file() else b""
-        if hashlib.sha256(content).hexdigest() != record.state:
-            raise ValueError(
-                f"{file} is missing or was altered, so the training cannot go on exactly; restore "
-                "it from a copy"
-            )
-        loaded: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
-        return loaded
+        return saved_state(self.path, self._published.last)
 
     # What is written.
 
@@ -186,7 +172,7 @@ class RunWriter:
         if dict(parameters) != expected(config)[0]:
             raise ValueError(f"parameters must be {expected(config)[0]}, got {dict(parameters)}")
         self._folder.remove_tree("arrays.zarr")
-        self._clean(set())
+        clean(self._folder, [])
         header = Header(
             secrets.token_hex(32),
             config,
@@ -232,7 +218,7 @@ class RunWriter:
         for name, plan in self._plans.items():
             self._output.room[name] = self._steps if _is_weight(name) else 0
             if not _is_weight(name):
-                self._tail[name] = [*read_rows(self.path, manifest, name, rows // plan.rows)]
+                self._tails.rows[name] = [*read_rows(self.path, manifest, name, rows // plan.rows)]
         self._recent = [(record.step, record.rows) for record in manifest.records[-2:]]
         before = [record for record in manifest.records if record.step != last.step]
         if before:
@@ -247,7 +233,7 @@ class RunWriter:
         if not self._folder.is_at(self.path):
             raise ValueError(f"{self.path} was moved just now; try again")
         self._published.header = header
-        self._clean(self._recent)
+        clean(self._folder, self._recent)
 
     def checkpoint(
         self, step: int, seeds: Sequence[int], arrays: Mapping[str, NDArray[Any]]
@@ -267,13 +253,7 @@ class RunWriter:
                     f"{values.dtype} of shape {values.shape}"
                 )
             self._output.make_room(plan, self._steps + 1)
-            padded = plan.seed_chunks * plan.chunks[1]
-            whole = np.full((padded, *plan.shape[2:]), np.nan, plan.dtype)
-            whole[rows] = values
-            digests[name] = [
-                self._output.chunk(plan, (self._steps, part), block)
-                for part, block in enumerate(whole.reshape(plan.seed_chunks, *plan.chunks[1:]))
-            ]
+            digests[name] = self._output.step(plan, self._steps, rows, values)
         self._steps, self._step = self._steps + 1, int(step)
         self._added.checkpoints.append((self._step, digests))
 
@@ -352,20 +332,15 @@ class RunWriter:
         self._seconds = 0.0
         self._ended = {}
         self._data = {}
-        self._tail: dict[str, list[NDArray[Any]]] = {
-            name: [] for name in self._plans if not _is_weight(name)
-        }
+        logged = {name: plan for name, plan in self._plans.items() if not _is_weight(name)}
+        self._tails = Tails(self._output, logged)
         self._recent = []
         self._added = _nothing()
         self._output.begin(self._plans, new=not manifest.records)
 
     def _publish(self) -> None:
         added, rows = self._added, self._rows
-        tail = b"".join(
-            np.ascontiguousarray(row, np.dtype(self._plans[name].dtype).newbyteorder("<")).tobytes()
-            for name in self._tails()
-            for row in self._tail[name]
-        )
+        tail = self._tails.content()
         if tail:
             added.tail = hashlib.sha256(tail).hexdigest()
             if not (self._recent and self._recent[-1][1] == rows):
@@ -393,22 +368,14 @@ class RunWriter:
         recent = [*self._recent, (self._step, self._rows)]
         kept = {*sorted({step for step, _ in recent})[-2:]}
         old, self._recent = recent, [pair for pair in recent if pair[0] in kept]
-        needed = _names(self._recent)
-        for name in {BEGUN, *_names(old)} - needed:
+        needed = named(self._recent)
+        for name in {BEGUN, *named(old)} - needed:
             self._folder.remove(name)
 
-    def _tails(self) -> list[str]:
-        return [name for name in self._plans if not _is_weight(name)]
-
     def _log_row(self, name: str, row: NDArray[Any]) -> None:
-        plan, tail = self._plans[name], self._tail[name]
-        tail.append(row)
-        if len(tail) == plan.rows:
-            block = self._rows // plan.rows
-            self._output.make_room(plan, (block + 1) * plan.rows)
-            digest = self._output.chunk(plan, (block, 0), np.stack(tail))
+        digest = self._tails.add(name, row, self._rows)
+        if digest:
             self._added.full.setdefault(name, []).append(digest)
-            tail.clear()
 
     def _round_off(self) -> None:
         """For other readers of Zarr: every logged step in its array, and lengths that are true.
@@ -418,13 +385,7 @@ class RunWriter:
         """
         if self._added.checkpoints or self._added.logged:
             return
-        for name, plan in self._plans.items():
-            if not _is_weight(name) and self._tail[name]:
-                part = np.zeros(plan.chunks, plan.dtype)
-                if part.dtype.kind == "f":
-                    part[:] = np.nan
-                part[: len(self._tail[name])] = self._tail[name]
-                self._output.chunk(plan, (self._rows // plan.rows, 0), part)
+        self._tails.write_out(self._rows)
         steps = {name: self._steps if _is_weight(name) else self._rows for name in self._plans}
         self._output.describe(steps)
         self._output.sync()
@@ -439,20 +400,9 @@ class RunWriter:
                 del self._ended[str(seed)]
                 self._added.ended = self._ended
 
-    def _clean(self, recent: Any) -> None:
-        """Remove what kills left: states, tails and temporaries that no publication names."""
-        needed = _names(recent)
-        for name in self._folder.names():
-            if OWN.fullmatch(name) and name not in needed:
-                self._folder.remove(name)
-
 
 def _nothing() -> Record:
     return Record([], [], {}, "", "", [], None, 0.0)
-
-
-def _names(recent: Any) -> set[str]:
-    return {f"state-{step}.pth" for step, _ in recent} | {f"tail-{rows}.bin" for _, rows in recent}
 
 
 def _is_weight(name: str) -> bool:
