@@ -115,10 +115,16 @@ def final_logits_r2(predicted: xr.Dataset, observed: xr.Dataset, activation: str
     observed : Dataset
         Weights ``theta (neuron, x)`` and ``xi (neuron, output)``.
     activation : str
+
+    Returns
+    -------
+    float
+        At most 1; NaN where the observed logits are all alike.
     """
     weights = fourier.weights(predicted)
     ours, theirs = (
         logits(layers.theta.values, layers.xi.values, activation) for layers in (weights, observed)
     )
     ours, theirs = (values - values.mean(1, keepdims=True) for values in (ours, theirs))
-    return float(1 - ((ours - theirs) ** 2).sum() / (theirs**2).sum())
+    variance = float((theirs**2).sum())
+    return 1 - float(((ours - theirs) ** 2).sum()) / variance if variance else np.nan
