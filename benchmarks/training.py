@@ -123,7 +123,7 @@ def plain(config: nets.TrainingConfig, steps: int, seed: int = 0) -> Trained:
     began = time.perf_counter()
     for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = config.rate(step)
+            group["lr"] = config.rule.rate(step)
         optimizer.zero_grad()
         loss().backward()
         optimizer.step()

@@ -36,7 +36,7 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
         measured = mechanism(nets.train(config, Path(folder) / "run"))
     for row in mechanism_table(measured):
         print(f"{row[0]:<12}{row[1]:<76}" + "  ".join(f"{cell:>9}" for cell in row[2:]))
-    parts = measured.parts
+    parts = measured
     figure, axes = plt.subplots(4, 3, figsize=(17, 19), layout="constrained")
     (fit_in, fit_out, ratio), (heat, doubling, circles), (bars, balance, sizes), last = axes
     figures.weights_with_cosine(parts["fits"], 0, "theta", fit_in)

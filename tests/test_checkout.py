@@ -50,4 +50,5 @@ def test_a_plain_install_works_from_the_checkout_too(installed):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [str(checkout / w / "__init__.py") for w in ("theory", "nets")]
+    wings = ("theory", "nets", "compare")
+    assert done.stdout.split() == [str(checkout / wing / "__init__.py") for wing in wings]

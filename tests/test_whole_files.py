@@ -73,13 +73,13 @@ def test_what_is_there_is_never_written_over(name, tmp_path):
 
 
 def test_an_empty_page_does_not_count_as_a_finished_demo(tmp_path, monkeypatch):
-    from grokode.compare import demo_report
+    from grokode.compare.page import comparison, report
 
-    monkeypatch.setattr(demo_report, "figures_of", lambda comparison: {})
-    monkeypatch.setattr(demo_report, "_sections", lambda comparison, drawn: [Section("a")])
+    monkeypatch.setattr(report, "_sections", lambda run, given, drawn: [Section("a")])
     page = tmp_path / "report.html"
     page.touch()
-    demo_report.write_report(None, tmp_path)
+    nothing = comparison.Comparison(None, {})
+    comparison.write_report(nothing, tmp_path)
     assert page.read_text().startswith("<!doctype html>")
     with pytest.raises(FileExistsError):
-        demo_report.write_report(None, tmp_path)
+        comparison.write_report(nothing, tmp_path)

@@ -278,7 +278,7 @@ def shuffled(count: int, seed: int, shuffle: str) -> NDArray[np.int64]:
 
     Examples
     --------
-    >>> sorted(shuffled(4, 0, "python"))
+    >>> sorted(shuffled(4, 0, "python").tolist())
     [0, 1, 2, 3]
     """
     if shuffle == "numpy":

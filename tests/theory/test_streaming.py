@@ -68,6 +68,10 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     )
 
 
+def _lines(file):
+    return file.read_text().count("\n")
+
+
 def test_a_killed_process_is_resumed(tmp_path):
     path = tmp_path / "killed.zarr"
     code = (
@@ -75,14 +79,15 @@ def test_a_killed_process_is_resumed(tmp_path):
         f"stream_winners(23, 1_000_000, 0.1, 1, {str(path)!r}, chunk=256)"
     )
     process = subprocess.Popen([sys.executable, "-c", code])
-    while process.poll() is None and len(list(path.glob("winners.zarr/winner/c/*"))) < 20:
+    journal = path / "stream.jsonl"
+    while process.poll() is None and not (journal.exists() and _lines(journal) > 20):
         time.sleep(0.01)
     assert process.poll() is None, "the stream ended before it could be killed"
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     # What the journal names is whole: it is that of a stream of its first neurons alone.
     left = xr.open_zarr(path / "winners.zarr", consolidated=False, chunks=None).load()
-    done = 256 * ((path / "stream.jsonl").read_text().count("\n") - 1)
+    done = 256 * (_lines(journal) - 1)
     assert done >= 20 * 256
     short = stream_winners(23, done, 0.1, 1, tmp_path / "short.zarr").load()
     for name in ("winner", "blowup_time"):
