@@ -176,9 +176,7 @@ def test_unknown_kinds_are_named_with_those_that_exist(tmp_path):
     )
     refused(tmp_path, tmp_path, r"a directory of 1 files \('notes.txt'\), which no .*; he2026: ")
     refused(tmp_path, tmp_path / "nowhere", "does not exist, which no reader knows")
-    with pytest.raises(
-        ValueError, match=r"reader must be one of state_dict, he2026, .*, got 'x'"
-    ):
+    with pytest.raises(ValueError, match=r"reader must be one of state_dict, he2026, .*, got 'x'"):
         nets.import_checkpoint(tmp_path, tmp_path / "run", reader="x")
 
 
