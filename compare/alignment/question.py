@@ -24,6 +24,8 @@ TITLE = "scores and test accuracy"
 def needs(run: Run) -> str | None:
     """Two layers, and pairs held out."""
     reason = two_layers(run)
+    if reason is None and not run.knows_split:
+        return f"{run.path} does not say which pairs it was trained on"
     if reason is None and not len(run.test_pairs):
         return "the run has no test pairs, so there is no test accuracy to go along with"
     return reason

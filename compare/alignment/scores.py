@@ -20,6 +20,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.compare.common.checkpoints import over_checkpoints
+from grokode.compare.common.observe import one_network
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 
@@ -200,6 +201,7 @@ def scores(run: Run, coordinates: str = "decoded") -> xr.Dataset:
     >>> over_steps.ell_neuron.dims, over_steps.step.values.tolist()
     (('step',), [0, 2, 4])
     """
+    one_network(run)
     K = (run.config.p - 1) // 2
     rows, phases, coherences, steps = [], [], [], []
     for now in over_checkpoints(run):

@@ -39,7 +39,7 @@ from grokode.compare.common.estimates import (
     why_not,
 )
 from grokode.compare.common.events import generalised
-from grokode.compare.common.observe import checkpoint_accuracy
+from grokode.compare.common.observe import check_split, checkpoint_accuracy
 from grokode.nets.runs import Run
 
 __all__ = [
@@ -122,6 +122,7 @@ def score_statistics(run: Run, score: str = "ell_neuron_norm", draws: int = 999)
     """
     if score not in SCORES:
         raise ValueError(f"score must be one of {', '.join(SCORES)}, got {score!r}")
+    check_split(run)
     decoded, raw = scores(run), scores(run, "raw")
     values = decoded[score].values
     accuracy = checkpoint_accuracy(run)

@@ -9,14 +9,19 @@ from grokode.compare.common.style import CHANCE, NETWORK, STEPS, TEST
 __all__ = ["accuracy_curve", "loss_curve"]
 
 
-def loss_curve(metrics: xr.Dataset, p: int, ax: Axes) -> Axes:
-    """Training loss over steps, and test loss where there are test pairs, with log p beside it."""
+def loss_curve(metrics: xr.Dataset, p: int | None, ax: Axes) -> Axes:
+    """Training loss over steps, and test loss where there is one, with log p beside it.
+
+    Without a modulus p there is no such line, and the loss need be no cross-entropy.
+    """
     metrics = _thinned(metrics)
     ax.plot(metrics.step, metrics.train_loss, **NETWORK, label="network, training loss")
     if metrics.test_loss.notnull().any():
         ax.plot(metrics.step, metrics.test_loss, **TEST, label="network, test loss")
-    ax.axhline(np.log(p), **CHANCE, label="log p")
-    ax.set(xlabel=STEPS, ylabel="cross-entropy (nats)", ylim=(0, None))
+    if p is not None:
+        ax.axhline(np.log(p), **CHANCE, label="log p")
+    label = "loss" if p is None else "cross-entropy (nats)"
+    ax.set(xlabel=STEPS, ylabel=label, ylim=(0, None))
     ax.legend(fontsize="small")
     return ax
 
@@ -29,9 +34,9 @@ def accuracy_curve(metrics: xr.Dataset, ax: Axes) -> Axes:
     ):
         known = _thinned(metrics[[name]].dropna("step"))[name]
         if known.size:
-            ax.plot(known.step, known, **look, label=f"network, {pairs} pairs")
+            ax.plot(known.step, known, **look, label=f"network, {pairs} examples")
             ax.legend(fontsize="small")
-    ax.set(xlabel=STEPS, ylabel="accuracy (fraction of pairs)", ylim=(0, 1.02))
+    ax.set(xlabel=STEPS, ylabel="accuracy (fraction of examples)", ylim=(0, 1.02))
     return ax
 
 

@@ -35,6 +35,17 @@ def check_addition(run: Run) -> None:
         )
 
 
+def check_split(run: Run) -> None:
+    """Refuse a run that does not say what it was trained on, as an imported one may not.
+
+    Raises
+    ------
+    NotMeasured
+    """
+    if not run.knows_split:
+        raise NotMeasured(f"{run.path} does not say which pairs it was trained on")
+
+
 def training_rule(run: Run) -> TrainingRule:
     """How the run was trained, as theory's predictors take it.
 
@@ -49,13 +60,14 @@ def training_rule(run: Run) -> TrainingRule:
     Raises
     ------
     NotMeasured
-        If the run is of a kind that theory has no prediction for: another task than addition,
-        separate inputs, or an embedding.
+        If the run is of a kind that theory has no prediction for (another task than addition,
+        separate inputs, or an embedding), or does not say what it was trained on.
     ValueError
         If it holds several seeds.
     """
     _check_one_seed(run)
     check_addition(run)
+    check_split(run)
     config, steps = run.config, run.weights.step.values
     if config.embedding is not None:
         raise NotMeasured(

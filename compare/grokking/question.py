@@ -26,6 +26,8 @@ STAGES, THEORY, MEMORY = "stages", "theory beside the stages", "memorisation"
 def needs(run: Run) -> str | None:
     """Two layers of addition, and pairs held out."""
     reason = two_layers_of_addition(run)
+    if reason is None and not run.knows_split:
+        return f"{run.path} does not say which pairs it was trained on"
     return reason or why_none_held_out(run.train_pairs, run.test_pairs) or None
 
 

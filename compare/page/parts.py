@@ -15,6 +15,7 @@ from grokode.compare.common.sheets import Sheet, blank_sheet
 from grokode.compare.page.html import Section
 from grokode.compare.question import Datasets, Question
 from grokode.nets.runs import Run
+from grokode.nets.tasks import Modular
 
 __all__ = ["Answer", "about", "answer", "training"]
 
@@ -90,7 +91,7 @@ def answer(question: Question, run: Run) -> Answer:
 def about(run: Run) -> Section:
     """What the run is."""
     wanted = set(_DESCRIBED)
-    if not len(run.test_pairs):
+    if not (run.knows_split and len(run.test_pairs)):
         wanted -= {"test_loss", "test_accuracy"}
     rows: Rows = [["", ""]]
     for name, value in run.describe().items():
@@ -105,7 +106,8 @@ def training(run: Run) -> Sheet:
     def draw() -> Figure:
         figure, axes = blank_sheet((11, 3.6), 1, 2)
         metrics = run.metrics
-        loss_curve(metrics, run.config.p, axes[0])
+        p = run.config.p if isinstance(run.config.data, Modular) else None
+        loss_curve(metrics, p, axes[0])
         accuracy_curve(metrics, axes[1])
         return figure
 

@@ -183,7 +183,7 @@ def grokking(
     opened = open_one_seed(run, seed)
     reason = compare.QUESTIONS["grokking"].needs(opened)
     if reason:
-        raise ValueError(f"{run} cannot show grokking: {reason}; train with --fraction 0.75, say")
+        raise ValueError(f"{run} cannot show grokking: {reason}")
     question, measured = ask("grokking", opened, **options)
     if figure:
         draw_sheet(question, measured, "stages", figure)

@@ -19,7 +19,7 @@ from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore
 
 from grokode.nets import tasks
-from grokode.nets.runs.layout import METRICS, Layout
+from grokode.nets.runs.layout import DATA, METRICS, Layout
 from grokode.nets.runs.manifest import check_attrs, check_config, check_seeds, header_bytes
 from grokode.nets.runs.store import GROUP, Stepwise, check_chunk, damaged
 
@@ -101,6 +101,11 @@ class OldSource:
             return np.asarray(array[row]).astype(bool)[seeds]
 
         return Stepwise((len(self.logged), len(self.seeds), p, p), "bool", read)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Names of the data that the run says: all."""
+        return frozenset(DATA)
 
     def data(self, name: str) -> NDArray[Any]:
         """Inputs, answers, and the indices train and test, from the pairs that are stored."""

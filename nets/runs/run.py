@@ -161,6 +161,11 @@ class Run:
         return self._pairs("test")
 
     @property
+    def knows_split(self) -> bool:
+        """Whether the run says what was trained on and what was held out; an import may not."""
+        return {"train", "test"} <= self._source.known
+
+    @property
     def attrs(self) -> dict[str, Any]:
         """Where the run comes from: seconds spent, device, versions, source."""
         return dict(self._source.attrs)
@@ -223,8 +228,8 @@ class Run:
             "path": str(self.path),
             "seeds": list(self.seeds) if self.seed is None else [self.seed],
             **config,
-            "training pairs": self.train_pairs.shape[-2],
-            "test pairs": self.test_pairs.shape[-2],
+            "training pairs": self.train_pairs.shape[-2] if self.knows_split else "unknown",
+            "test pairs": self.test_pairs.shape[-2] if self.knows_split else "unknown",
             "checkpoints": len(steps),
             "first and last checkpoint": [steps[0], steps[-1]],
             **{name: float(last[name].mean()) for name in METRICS},

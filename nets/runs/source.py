@@ -83,6 +83,11 @@ class Source:
 
         return Stepwise((len(self.logged), *plan.shape[1:]), "bool", read)
 
+    @property
+    def known(self) -> frozenset[str]:
+        """Names of the data that the run says."""
+        return frozenset(self._manifest.header.data or {})
+
     def data(self, name: str) -> NDArray[Any]:
         """Inputs (example, ...), answers (seed, example), or indices train, test (seed, n).
 
