@@ -4,7 +4,7 @@ A predictor names its one assumption and says of a training whether it is within
 can be scored all the same, taken for one that is. All of them score tickets, the lowest score of a
 neuron being its predicted winner; those that follow the training also predict the spectrum at any
 step.
-Comparing rungs shows which assumption costs what.
+Comparing predictors shows which assumption costs what.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ QUADRATIC_SGD: dict[str, tuple[Any, ...]] = {
 
 @dataclass(frozen=True)
 class Predictor:
-    """One rung of the ladder.
+    """One step of the ladder.
 
     Parameters
     ----------
