@@ -7,14 +7,14 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 OUT ?= demo
 
-.PHONY: demo test attack lint types docs clean
+.PHONY: demo test attack long lint types docs clean
 
 demo: $(READY)
 	$(BIN)/grokode demo --out $(OUT)
 
 test: lint types
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
-	  -n $(WORKERS) --dist loadfile -m "not attack" --doctest-modules grokode theory nets compare tests
+	  -n $(WORKERS) --dist loadfile -m "not attack and not long" --doctest-modules grokode theory nets compare tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -40,6 +40,11 @@ $(READY): pyproject.toml constraints.txt
 $(VENV)/.ready-docs: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@
+
+# Published trainings followed to their end by theory and by training them again: minutes of a core.
+long: $(READY)
+	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
+	  -n $(WORKERS) -m long tests
 
 attack: $(READY)
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \

@@ -88,9 +88,8 @@ class TrainingConfig:
     Examples
     --------
     >>> config = TrainingConfig(p=23, neurons=512, learning_rate=0.5)
-    >>> config.network, config.learning_rate
-    (TwoLayer(neurons=512, activation='quadratic', separate_inputs=False, embedding=None, \
-dropout=0.0, initial='gaussian', scale=0.1), 0.5)
+    >>> config.learning_rate, config.network.neurons, config.neurons
+    (0.5, 512, 512)
     """
 
     data: Task

@@ -27,7 +27,7 @@ def test_first_rows_of_every_log(published, p, name):
     assert found["accuracy_error"] < 1e-6
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("p", "name"), LOGS)
 def test_whole_logs(published, p, name):
     both = replay(recorded(published, p, name))
