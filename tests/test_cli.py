@@ -142,7 +142,7 @@ def test_import_takes_your_own_checkpoint(grokode, refused, tmp_path):
     assert run.train_pairs.tolist() == [[0, 1], [2, 3]]
     unknown = tmp_path / "unknown"
     grokode("import", tmp_path / "mine.pt", "--out", unknown, *named)
-    refused("winners", unknown, match="does not say its train examples")
+    refused("winners", unknown, match="does not say which pairs it was trained on")
 
 
 def test_every_command_has_help(grokode):

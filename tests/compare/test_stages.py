@@ -52,6 +52,7 @@ def made_run(theta, xi, *, train=None, steps=None, metrics=None, **settings):
         weights=weights,
         metrics=logged,
         config=nets.TrainingConfig(p=p, neurons=neurons, **settings),
+        knows_split=True,
         train_pairs=train,
         test_pairs=test,
         path=Path("made"),

@@ -58,6 +58,7 @@ def run_of(steps, test, train=None, logged=None):
         config=SimpleNamespace(p=p, separate_inputs=False),
         weights=weights,
         metrics=metrics,
+        knows_split=True,
         train_pairs=np.ones((4, 2), dtype=int),
         test_pairs=np.zeros((4, 2), dtype=int),
     )

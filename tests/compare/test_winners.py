@@ -71,6 +71,7 @@ def damaged(run, step):
         config=run.config,
         weights=weights,
         metrics=run.metrics,
+        knows_split=True,
         train_pairs=run.train_pairs,
     )
 
