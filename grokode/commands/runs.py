@@ -82,15 +82,10 @@ def import_(
     with if_interrupted("nothing was imported; the same command starts again"):
         run = nets.import_checkpoint(source, out, reader=reader, **options)
     if json:
-        print_json(
-            {
-                "p": run.config.p,
-                "neurons": run.config.neurons,
-                "activation": run.config.activation,
-                "optimizer": run.config.optimizer,
-                "steps": run.weights.step.values.tolist(),
-            }
-        )
+        # A network of another kind has no such setting.
+        names = ("p", "neurons", "activation", "optimizer")
+        settings = {name: getattr(run.config, name, None) for name in names}
+        print_json(settings | {"steps": run.parameters.step.values.tolist()})
     else:
         print_line(f"{run}")
     for name in ("reading", "assumed"):
