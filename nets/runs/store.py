@@ -22,6 +22,7 @@ from grokode.nets.runs.layout import Plan
 
 __all__ = [
     "GROUP",
+    "BusyError",
     "Folder",
     "Stepwise",
     "check_chunk",
@@ -37,6 +38,10 @@ GROUP = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
 _BY_HANDLE = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _DOCUMENT_BYTES = 2**20
+
+
+class BusyError(ValueError):
+    """The run is being written by another process."""
 
 
 class Folder:
