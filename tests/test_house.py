@@ -120,7 +120,7 @@ FLOORS = {
         {"figures", "__init__"},
     ],
     "grokode": [
-        {"files", "text", "__init__", "commands/__init__"},
+        {"executors", "files", "text", "__init__", "commands/__init__"},
         {"console"},
         {"commands/options", "commands/flags"},
         {"commands/telling"},
