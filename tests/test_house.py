@@ -59,6 +59,7 @@ FLOORS = {
             "networks/recurrent",
             "networks/__init__",
             "training/optimizers",
+            "training/workers",
         },
         {"training/config", "training/presets", "training/ensemble"},
         {"training/interventions", "runs/layout", "runs/record"},

@@ -63,7 +63,7 @@ class FusedGradient:
             (slice(first, first + rows), np.ascontiguousarray(pairs[first : first + rows]))
             for first in range(0, len(pairs), rows)
         ]
-        self._hidden = weights.xi.new_empty(min(rows, len(pairs)), neurons)
+        self._rows = min(rows, len(pairs))
 
     def __call__(self, step: int) -> Tensor:
         """Mean loss (seed,) at the weights; fills the gradient."""
@@ -75,8 +75,10 @@ class FusedGradient:
         self, seed: slice, inputs: list[Array], xi: Tensor, to_inputs: list[Array], to_xi: Tensor
     ) -> Tensor:
         loss = torch.zeros(1)
+        # Not kept: a thread gets the memory back that it just used for another seed.
+        memory = xi.new_empty(self._rows, xi.shape[1])
         for block, pairs in self._blocks:
-            hidden = self._hidden[: len(pairs)]
+            hidden = memory[: len(pairs)]
             self._hidden_rows(inputs[0], inputs[-1], pairs, hidden.numpy())
             residual, part_of_loss = self._criterion(torch.mm(hidden, xi.T)[None], (seed, block))
             to_xi.addmm_(residual[0].T, hidden)
@@ -89,7 +91,7 @@ class FusedGradient:
 
 
 # fastmath lets the compiler vectorise; nothing here relies on NaN or the order of a sum.
-_kernel: Any = nb.njit(cache=True, fastmath={"contract", "reassoc"})
+_kernel: Any = nb.njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
 
 
 @_kernel
