@@ -47,12 +47,13 @@ FLOORS = {
         {"tasks/automata", "tasks/parity", "tasks/__init__"},
         {"networks/base", "networks/activations", "networks/starts", "networks/recipes"},
         {"networks/two_layer_model", "networks/fused", "networks/autograd", "networks/prefixes"}
-        | {"networks/own_pairs"},
+        | {"networks/own_pairs", "networks/scratch"},
         {
             "networks/two_layer",
             "networks/transformer",
             "networks/transformer_model",
             "networks/transformer_autograd",
+            "networks/token_attention",
             "networks/token_tables",
             "networks/summed_embeddings",
             "networks/recurrent_model",

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from grokode.nets.networks.scratch import scratch
 from grokode.nets.networks.two_layer_model import Layers
 from grokode.nets.tasks.base import Criterion
 from grokode.nets.tasks.examples import Examples
@@ -63,7 +64,6 @@ class FusedGradient:
             (slice(first, first + rows), np.ascontiguousarray(pairs[first : first + rows]))
             for first in range(0, len(pairs), rows)
         ]
-        self._rows = min(rows, len(pairs))
 
     def __call__(self, step: int) -> Tensor:
         """Mean loss (seed,) at the weights; fills the gradient."""
@@ -75,10 +75,9 @@ class FusedGradient:
         self, seed: slice, inputs: list[Array], xi: Tensor, to_inputs: list[Array], to_xi: Tensor
     ) -> Tensor:
         loss = torch.zeros(1)
-        # Not kept: a thread gets the memory back that it just used for another seed.
-        memory = xi.new_empty(self._rows, xi.shape[1])
         for block, pairs in self._blocks:
-            hidden = memory[: len(pairs)]
+            # A thread's own, so that it stays in the cache from one seed to the next.
+            hidden = scratch("hidden", xi, len(pairs), xi.shape[1])
             self._hidden_rows(inputs[0], inputs[-1], pairs, hidden.numpy())
             residual, part_of_loss = self._criterion(torch.mm(hidden, xi.T)[None], (seed, block))
             to_xi.addmm_(residual[0].T, hidden)
