@@ -134,6 +134,7 @@ FLOORS = {
     "benchmarks": [
         {"record", "timings_figure"},
         {"blowup", "ensemble", "streaming", "training"},
+        {"architectures"},
         {"__init__"},
         {"draw", "__main__"},
     ],
