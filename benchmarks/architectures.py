@@ -40,7 +40,7 @@ def rows(steps: int = 10, epochs: int = 20, **smaller: Any) -> list[dict[str, An
     """
     transformer = nets.preset("nanda2023/mainline").replace(**SILENT, **smaller)
     recurrent = nets.preset("vanrossem2025/parity").replace(**SILENT)
-    task = recurrent.data
+    task: Any = recurrent.data
     epoch = sum(-(-(2**n) // task.batch) for n in range(1, task.length + 1))
     name = f"transformer step, p = {transformer.p}, width {transformer.width}"
     peer = "three positions with a mask, autograd, one thread"
@@ -111,7 +111,8 @@ def plain_transformer(config: nets.TrainingConfig, steps: int) -> Trained:
 def plain_recurrent(config: nets.TrainingConfig, steps: int) -> Trained:
     """Elman's network as one writes it down: sequence by sequence of a batch, autograd."""
     w, _ = _start(config)
-    task, data = config.data, []
+    task: Any = config.data
+    data = []
     codes = [np.sort(codes) for _, codes in codes_of(task.inputs)[: task.length]]
     batches = Batches(codes, task.batch, config.seed)
     for step in range(steps):

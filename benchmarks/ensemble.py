@@ -107,7 +107,7 @@ def _numbalsoda(A: Array, B: Array) -> Callable[[], Any]:
     start = np.stack([A.real, A.imag, B.real, B.imag], axis=1)
 
     @nb.njit
-    def solve_all(start: Array) -> Array:
+    def solve_all(start: Any) -> Any:
         ends = np.empty_like(start)
         for i in range(len(start)):
             path, _ = lsoda(address, start[i], times, rtol=RTOL, atol=ATOL)

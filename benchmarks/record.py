@@ -18,7 +18,7 @@ import torch
 from grokode.files import replace_file
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("grokode", "numpy", "scipy", "numba", "torch")
+_PACKAGES: tuple[str, ...] = ("grokode", "numpy", "scipy", "numba", "torch")
 _PACKAGES += ("torchdiffeq", "diffrax", "jax", "numbalsoda")
 
 

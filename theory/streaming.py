@@ -112,7 +112,7 @@ def stream_winners(
             starts = range(store.done * store.chunk, neurons, store.chunk)
             chunks = [(p, s, min(s + store.chunk, neurons), scale, seed) for s in starts]
             if workers == 1 and scheduler is None:
-                decided = (_decide(*of_chunk) for of_chunk in chunks)
+                decided: Iterator[tuple[Array, Array]] = (_decide(*part) for part in chunks)
             else:
                 decided = _in_order(chunks, workers, scheduler)
             for winners, times in decided:
@@ -142,12 +142,12 @@ def _in_order(
     following = 0
     for ended in run_tasks(_decide_alone, chunks, workers=workers, scheduler=scheduler):
         if ended.error is not None:
-            _, start, stop, *_ = chunks[ended.index]
+            _, start, stop, *_ = chunks[ended.task]
             raise RuntimeError(
                 f"neurons {start} to {stop} are not decided ({ended.error}); resume=True goes on "
                 "with them"
             ) from ended.error
-        waiting[ended.index] = ended.result
+        waiting[ended.task] = ended.result
         while following in waiting:
             yield waiting.pop(following)
             following += 1
