@@ -26,11 +26,13 @@ from grokode.compare.lottery.winner_figures import (
     final_magnitude,
     leader_agreement,
 )
-from grokode.compare.lottery.winners import LADDER, REASONS, winners, winners_json
+from grokode.compare.lottery.winners import REASONS, winners, winners_json
 from grokode.theory import fourier, predictors
 from grokode.theory.rule import TrainingRule
 
 FLOWS = ("ticket_flow", "neuron_flow", "clock_flow", "moment_flow")
+
+LADDER = ("chance", *predictors.PREDICTORS)
 
 
 @pytest.fixture(scope="module")
@@ -307,7 +309,7 @@ def test_the_smallest_modulus_and_dead_neurons(small_run, tmp_path):
     dead, alive = winners(run, ["blowup_time"]), winners(small_run, ["blowup_time"])
     np.testing.assert_array_equal(dead.predicted[:, 1:], alive.predicted[:, 1:])
     run.weights = weights * 0
-    nothing = winners_json(winners(run, LADDER))["rules"]
+    nothing = winners_json(winners(run))["rules"]
     assert "no ticket of the start can grow" in nothing["ticket_flow"]["failure"]
     json.dumps(nothing, allow_nan=False)
 
