@@ -153,8 +153,9 @@ class TrainingConfig:
         data: type[Task] | None = None, network: type[Network] | None = None
     ) -> tuple[type, ...]:
         """The types of the four records, those of the default task and network if not given."""
-        network = network or TwoLayer
-        return (data or getattr(network, "TASK", Modular), network, OptimizerRule, Schedule)
+        chosen: type = network or TwoLayer
+        task: type = getattr(chosen, "TASK", Modular) if data is None else data
+        return (task, chosen, OptimizerRule, Schedule)
 
     def replace(self, **settings: Any) -> "TrainingConfig":
         """The same with other settings, as `dataclasses.replace` does."""

@@ -1,19 +1,22 @@
 """Questions as records: one from outside, results kept beside the run, one answer to a claim."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from grokode import compare, nets
+from grokode import compare, nets, theory
 from grokode.compare import cache
 from grokode.compare.common.claims import HOLDS, Claim
+from grokode.compare.common.events import GENERALISED
 from grokode.compare.common.sheets import Sheet, blank_sheet
 from grokode.compare.grokking.stages import stages
 from grokode.compare.lottery.claims import FLOW
 from grokode.compare.page.report import answers, judge
 from grokode.compare.question import Question, Table
+from grokode.theory.predictors import Predictor
 
 CONFIG = nets.TrainingConfig(
     p=7, neurons=12, dtype="float64", steps=60, checkpoint_every=20, log_every=10
@@ -56,6 +59,40 @@ def test_a_question_from_outside_is_one_line(run, tmp_path, monkeypatch):
         assert words in text
     # What is not in the package's source could change without a word: it is not kept.
     assert not list((run.path / cache.CACHE).glob("size-*"))
+
+
+def test_a_measure_a_figure_and_a_claim_are_added_to_a_question(run, tmp_path, monkeypatch):
+    """Each in one function, and a line that puts it in place: page, verdicts and JSON have it."""
+    logits = compare.QUESTIONS["logits"]
+    more = dataclasses.replace(
+        logits,
+        measure=lambda run, /, **options: logits.measure(run, **options) | size_of_weights(run),
+        sheets=lambda m: [*logits.sheets(m), *OUTSIDE.sheets(m)],
+        judge=lambda m: [*logits.judge(m), *OUTSIDE.judge(m)],
+        plain=lambda m: logits.plain(m) | OUTSIDE.plain(m),
+    )
+    monkeypatch.setitem(compare.QUESTIONS, "logits", more)
+    text = compare.report([run], tmp_path / "page.html").read_text()
+    assert "Norm of the input weights." in text
+    assert "Weights are small" in text
+    judged = {verdict.claim.text: verdict.verdict for verdict in judge(answers(run))}
+    assert judged["Weights are small"] == HOLDS
+    assert len(more.plain(compare.ask(more, run))["norm"]) == 4
+
+
+def test_a_predictor_from_outside_climbs_the_ladder(run, monkeypatch):
+    """One that says frequency 1 of every neuron is right as often as 1 won."""
+    first = Predictor(
+        "first",
+        "The lowest frequency wins.",
+        scores=lambda initial, rule: abs(initial.theta_hat) * 0 + initial.frequency,
+    )
+    monkeypatch.setitem(theory.PREDICTORS, "first", first)
+    scored = compare.winners(run, ["chance", "first"]).sel(predictor="first")
+    assert (scored.predicted == 1).all()
+    assert float(scored.accuracy) == float((scored.observed == 1).mean())
+    asked = compare.QUESTIONS["lottery"]
+    assert "first" in asked.plain(asked.measure(run))["rules"]
 
 
 def test_what_was_measured_is_read_again(run, monkeypatch):
@@ -133,15 +170,22 @@ def test_demo_and_report_judge_the_flow_alike(tmp_path):
 
 
 def test_generalisation_has_one_step(tmp_path):
-    """Logged between the checkpoints, which alone would find it later."""
-    config = nets.TrainingConfig(
-        p=5, neurons=48, train_fraction=0.8, seed=3, scale=0.8, learning_rate=0.05, steps=1500
+    """p = 29, 80% of the pairs, seed 3: the checkpoints alone would find it later than the log."""
+    config = nets.preset(
+        "he2026/grokking", p=29, neurons=128, train_fraction=0.8, seed=3, learning_rate=3e-3
     )
-    config = config.replace(checkpoint_every=300, log_every=20)
+    config = config.replace(weight_decay=0.5, steps=1200, checkpoint_every=400, log_every=20)
     run = nets.train(config, tmp_path / "run")
-    event = stages(run).generalised
-    expected = f"not found: {event.reason}" if event.step is None else event.step
-    assert compare.score_statistics(run)["t_grok"] == expected
+    high = run.metrics.test_accuracy >= GENERALISED
+    sustained = high & high.shift(step=-1, fill_value=False) & high.shift(step=-2, fill_value=False)
+    by_hand = int(run.metrics.step[sustained.values.argmax()])
+    assert sustained.any()
+    assert by_hand < int(run.metrics.step[high.values & (run.metrics.step % 400 == 0)][0])
+    assert stages(run).generalised.step == by_hand
+    answered = {name: compare.QUESTIONS[name] for name in ("grokking", "alignment")}
+    plain = {name: one.plain(one.measure(run)) for name, one in answered.items()}
+    assert plain["alignment"]["t_grok"] == by_hand
+    assert str(by_hand) in json.dumps(plain["grokking"])
 
 
 def test_a_ladder_answers_about_its_own_run(tmp_path, run):
