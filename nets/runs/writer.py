@@ -392,8 +392,11 @@ class RunWriter:
 
     def _take_up_fitted(self, config: TrainingConfig, manifest: Manifest) -> None:
         """A seed fitted at the last checkpoint goes on if the new ``stop_loss`` is lower."""
+        fitted = self.ended("fitted")
+        if not fitted:  # and perhaps nothing logged either
+            return
         losses = read_rows(self.path, manifest, "metrics/train_loss")[-1]
-        for seed, step in self.ended("fitted").items():
+        for seed, step in fitted.items():
             loss = losses[self._seeds.index(seed)]
             still = config.stop_loss is not None and loss < config.stop_loss
             if step == self._step and not still:
