@@ -124,7 +124,8 @@ def delay(result: nets.sweeps.SweepResult) -> Figure:
     rows = rows.where(steps > 0, drop=True)
     late = np.log((rows.generalised - rows.memorised).values)
     axes = {name: np.log(rows[name].values) for name in ("learning_rate", "weight_decay", "scale")}
-    exponents("delay", late, axes)
+    points = np.unique(rows.point.values, return_inverse=True)[1]
+    exponents("delay", late, axes, points)
     folds = np.log((rows.squared_norm_memorised / rows.squared_norm_generalised).values)
     rate = np.exp(axes["learning_rate"] + axes["weight_decay"])
     print(f"the norm falls from memorising to generalising in {(folds > 0).mean():.0%} of them")
@@ -155,13 +156,22 @@ def delay(result: nets.sweeps.SweepResult) -> Figure:
     if (folds > 0).sum() > 10:
         fell = folds > 0
         law = {"rate * decay": np.log(rate[fell]), "log norm ratio": np.log(folds[fell])}
-        exponents("delay (the law: -1 and 1)", late[fell], law)
+        exponents("delay (the law: -1 and 1)", late[fell], law, points[fell])
     return figure
 
 
-def exponents(what: str, values: np.ndarray, logs: dict[str, np.ndarray]) -> np.ndarray:
-    """Exponents of a power law by least squares in logarithms, with robust intervals; printed."""
-    fit = sm.OLS(values, sm.add_constant(np.stack(list(logs.values()), -1))).fit(cov_type="HC3")
+def exponents(
+    what: str, values: np.ndarray, logs: dict[str, np.ndarray], clusters: np.ndarray | None = None
+) -> np.ndarray:
+    """Exponents of a power law by least squares in logarithms, with robust intervals; printed.
+
+    Networks of one cluster, such as the seeds of a point, are not taken for independent.
+    """
+    model = sm.OLS(values, sm.add_constant(np.stack(list(logs.values()), -1)))
+    if clusters is None:
+        fit = model.fit(cov_type="HC3")
+    else:
+        fit = model.fit(cov_type="cluster", cov_kwds={"groups": clusters}, use_t=True)
     print(f"{what}: R2 {fit.rsquared:.3f}, {len(values)} networks; exponents of")
     for name, value, (low, high) in zip(logs, fit.params[1:], fit.conf_int()[1:], strict=True):
         print(f"    {name}: {value:.2f} [{low:.2f}, {high:.2f}]")
@@ -209,14 +219,15 @@ def ladder(result: nets.sweeps.SweepResult) -> Figure:
     """Accuracy of every predictor over p, a line to each scale, and the plateau's length."""
     asked = numbers_of(["lottery"])
     numbers = result.dataset(lambda run: asked(run) | plateau(run))
-    names = [name for name in PREDICTORS if f"lottery/accuracy/{name}" in numbers]
+    of = {name: f"lottery/rules/{name}/accuracy" for name in PREDICTORS}
+    names = [name for name in PREDICTORS if of[name] in numbers]
     figure = Figure(figsize=(11, 2.6 * -(-(len(names) + 1) // 3)), layout="constrained")
     axes = figure.subplots(-(-(len(names) + 1) // 3), 3, squeeze=False).ravel()
     drawn = [*names, "plateau"]
     for ax in axes[len(drawn) :]:
         ax.set_axis_off()
     for ax, name in zip(axes, drawn, strict=False):
-        values = numbers[name if name == "plateau" else f"lottery/accuracy/{name}"]
+        values = numbers[of.get(name, name)]
         print(name)
         for scale, colour in zip(values.scale.values, (SKY, NETWORK["color"], AMBER), strict=False):
             of_scale = values.sel(scale=scale).transpose("p", "seed")

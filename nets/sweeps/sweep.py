@@ -93,6 +93,15 @@ class Sweep:
                         f"axis {name} has settings that go together, {dict(value)}, without "
                         f"{name} among them"
                     )
+        set_by: dict[str, str] = {}
+        for axis, values in self.axes.items():
+            together = {axis}.union(*(value for value in values if isinstance(value, Mapping)))
+            for name in sorted(together):
+                if name in set_by:
+                    raise ValueError(
+                        f"axes {set_by[name]} and {axis} both set {name}; leave it to one of them"
+                    )
+                set_by[name] = axis
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different integers, got {list(self.seeds)}")
 

@@ -190,6 +190,15 @@ def test_settings_that_go_together_are_one_axis(tmp_path):
         sweeps.read_sweep(tmp_path / "s.toml")
 
 
+def test_a_setting_belongs_to_one_axis():
+    """Else one of the two would be trained with, and the other be what the table says."""
+    tied = [{"p": 5, "learning_rate": 0.1}]
+    with pytest.raises(ValueError, match="axes p and learning_rate both set learning_rate"):
+        sweeps.Sweep(BASE, {"p": tied, "learning_rate": [1.0]})
+    with pytest.raises(ValueError, match="axes learning_rate and p both set learning_rate"):
+        sweeps.Sweep(BASE, {"learning_rate": [1.0], "p": tied})
+
+
 def test_measures_of_different_shapes_make_a_tree(tmp_path):
     axis = [{"p": p, "learning_rate": 0.1} for p in (5, 7)]
     _trained_here(sweeps.Sweep(BASE, {"p": axis}, seeds=[2, 3]), tmp_path / "s")
