@@ -6,13 +6,16 @@ winner. A million neurons at p = 997, 5e8 tickets, take 12 MB on disk and hardly
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numba as nb
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
+from grokode.executors import run_tasks
 from grokode.theory._checks import check_integer, check_number
 from grokode.theory._winner_store import WinnerStore
 from grokode.theory.exact import blowup_time
@@ -35,11 +38,13 @@ def stream_winners(
     *,
     chunk: int = 2048,
     resume: bool = False,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> xr.Dataset:
     """Winner and blow-up time of every neuron of a Gaussian network, into a Zarr store.
 
     A killed stream, resumed, gives the same numbers as an uninterrupted one; they do not depend on
-    `chunk` either.
+    `chunk` or on who decides them either.
 
     Parameters
     ----------
@@ -58,6 +63,10 @@ def stream_winners(
     resume : bool
         Go on with a store that a stream of the same p, neurons, scale and seed has left in `out`.
         Nothing that exists is ever overwritten otherwise.
+    workers : int
+        Processes that decide chunks, if more than one; this one writes them.
+    scheduler : str, optional
+        Address of a dask scheduler, whose workers decide the chunks instead.
 
     Returns
     -------
@@ -74,6 +83,10 @@ def stream_winners(
         If there is something at `out` and `resume` is false.
     BlockingIOError
         If another process is writing the store.
+    RuntimeError
+        If a chunk cannot be decided by any worker; those before it are kept.
+    OSError
+        If the scheduler does not answer, or the store cannot be written.
 
     Examples
     --------
@@ -86,6 +99,7 @@ def stream_winners(
     p = check_modulus(p)
     neurons, seed = check_integer("neurons", neurons, 1), check_integer("seed", seed, 0)
     chunk, scale = check_integer("chunk", chunk, 1), check_number("scale", scale, above=0)
+    workers = check_integer("workers", workers, 1)
     if chunk % _BLOCK:
         raise ValueError(f"chunk must be a multiple of {_BLOCK}, got {chunk}")
     path = Path(out)
@@ -95,8 +109,14 @@ def stream_winners(
         with store.writing():
             store.check()
             # The store's own chunks, should it be resumed with others.
-            for start in range(store.done * store.chunk, neurons, store.chunk):
-                store.append(*_decide(p, start, min(start + store.chunk, neurons), scale, seed))
+            starts = range(store.done * store.chunk, neurons, store.chunk)
+            chunks = [(p, s, min(s + store.chunk, neurons), scale, seed) for s in starts]
+            if workers == 1 and scheduler is None:
+                decided = (_decide(*of_chunk) for of_chunk in chunks)
+            else:
+                decided = _in_order(chunks, workers, scheduler)
+            for winners, times in decided:
+                store.append(winners, times)
     else:
         store.check()
     return store.open()
@@ -112,6 +132,31 @@ def _open(path: Path, stream: dict[str, Any], chunk: int, resume: bool) -> Winne
     if store.stream != stream:
         raise ValueError(f"{path} is the stream of {store.stream}, not of {stream}; change one")
     return store
+
+
+def _in_order(
+    chunks: list[tuple[Any, ...]], workers: int, scheduler: str | None
+) -> Iterator[tuple[Array, Array]]:
+    """Chunks decided by others, in their order: few wait for one before them."""
+    waiting: dict[int, tuple[Array, Array]] = {}
+    following = 0
+    for ended in run_tasks(_decide_alone, chunks, workers=workers, scheduler=scheduler):
+        if ended.error is not None:
+            _, start, stop, *_ = chunks[ended.index]
+            raise RuntimeError(
+                f"neurons {start} to {stop} are not decided ({ended.error}); resume=True goes on "
+                "with them"
+            ) from ended.error
+        waiting[ended.index] = ended.result
+        while following in waiting:
+            yield waiting.pop(following)
+            following += 1
+
+
+def _decide_alone(*chunk: Any) -> tuple[Array, Array]:
+    """`_decide` on one thread of a process beside others."""
+    nb.set_num_threads(1)
+    return _decide(*chunk)
 
 
 def _decide(p: int, start: int, stop: int, scale: float, seed: int) -> tuple[Array, Array]:

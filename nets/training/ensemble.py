@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +13,16 @@ from grokode.nets.networks.base import Layout
 from grokode.nets.tasks.examples import Examples
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.optimizers import OPTIMIZERS
+from grokode.nets.training.workers import Workers
 
 __all__ = ["Ensemble", "Intervention", "Weights"]
+
+_SMALL = 50_000
+"""Numbers in the largest array of a step above which a processor takes each seed by itself.
+
+A seed's arrays then fit the caches, and are no thread's but its own: the same bits whatever the
+threads and the other seeds. Below, most of the time goes into calls, so that all seeds share them.
+"""
 
 
 class Weights:
@@ -55,6 +64,8 @@ class Ensemble:
     examples : Examples
         What they are trained on.
     device : str
+    workers : Workers, optional
+        Threads that share the seeds on a processor.
     """
 
     def __init__(
@@ -64,9 +75,11 @@ class Ensemble:
         parameters: Mapping[str, NDArray[Any]],
         examples: Examples,
         device: str,
+        workers: Workers | None = None,
     ) -> None:
         self.seeds = tuple(seeds)
         self._config = config
+        self._workers = workers or Workers()
         self._layouts = config.network.layout(config.data)
         size = sum(math.prod(layout.shape) for layout in self._layouts.values())
         # One buffer for all: the optimiser moves it in one sweep.
@@ -81,18 +94,27 @@ class Ensemble:
         config = self._config
         self._gradient = self._buffer.grad = torch.zeros_like(self._buffer)
         self._parameters = _views(self._buffer, self._layouts)
-        self._objective = config.network.objective(
-            config.data,
-            examples,
-            self._parameters,
-            _views(self._gradient, self._layouts),
-            self.seeds,
-        )
+        gradients = _views(self._gradient, self._layouts)
+        rows = range(len(self.seeds))
+        work = config.network.work(config.data)
+        apart = self._buffer.device.type == "cpu" and work > _SMALL
+        parts = [[row] for row in rows] if apart else [[*rows]]
+        self._objectives = [
+            config.network.objective(
+                config.data,
+                examples.select(part),
+                {name: view[part[0] : part[-1] + 1] for name, view in self._parameters.items()},
+                {name: view[part[0] : part[-1] + 1] for name, view in gradients.items()},
+                [self.seeds[row] for row in part],
+            )
+            for part in parts
+        ]
         self._optimizer = OPTIMIZERS[config.optimizer](config.rule, [self._buffer])
 
     def loss(self, step: int) -> Tensor:
         """Mean loss (seed,) on the training examples, and the gradient there for `update`."""
-        return self._objective(step)
+        calls = [partial(objective, step) for objective in self._objectives]
+        return torch.cat(self._workers.run(calls))
 
     def update(self, step: int) -> None:
         """One update, the one after `step` others."""

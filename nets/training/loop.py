@@ -16,6 +16,7 @@ from grokode.nets.tasks.examples import Examples
 from grokode.nets.training import requests
 from grokode.nets.training.config import TrainingConfig, is_due
 from grokode.nets.training.ensemble import Ensemble, Intervention
+from grokode.nets.training.workers import Workers
 
 __all__ = ["DivergedError", "train"]
 
@@ -117,16 +118,15 @@ def train(
         data = requests.split(config, seeds, train_pairs)
         data |= {"inputs": config.data.inputs, "answers": answers}
     try:
-        with RunWriter(path) as writer:
+        with RunWriter(path) as writer, _threads(config, len(seeds)) as workers:
             if resuming:
                 writer.reopen(config)
-                training = _Training.resumed(config, writer)
+                training = _Training.resumed(config, writer, workers)
             else:
                 writer.create(config, seeds, config.network.layout(config.data), data, attrs)
-                training = _Training(config, writer, seeds, parameters, 0)
+                training = _Training(config, writer, seeds, parameters, 0, workers)
                 training.start()
-            with _threads(config):
-                training.advance(intervention, time_limit, on_step)
+            training.advance(intervention, time_limit, on_step)
             diverged = writer.ended("diverged")
     except OSError as error:
         raise OSError(
@@ -152,6 +152,7 @@ class _Training:
         seeds: Sequence[int],
         parameters: Mapping[str, NDArray[Any]],
         step: int,
+        workers: Workers,
     ) -> None:
         self._config = config
         self._writer = writer
@@ -170,17 +171,17 @@ class _Training:
             for name in ("train", "test")
         )
         self._every = _every(config, seeds, device) if config.log_grid else None
-        self._ensemble = Ensemble(config, seeds, parameters, self._train, device)
+        self._ensemble = Ensemble(config, seeds, parameters, self._train, device, workers)
         self._diverged_at = torch.full((len(seeds),), -1, device=device)
         self._logged = writer.logged
         self._rows: list[tuple[int, NDArray[Any]]] = []
         self._grids: list[NDArray[Any]] = []
 
     @classmethod
-    def resumed(cls, config: TrainingConfig, writer: RunWriter) -> "_Training":
+    def resumed(cls, config: TrainingConfig, writer: RunWriter, workers: Workers) -> "_Training":
         """From the last checkpoint on."""
         seeds, parameters, step = writer.last()
-        training = cls(config, writer, seeds, parameters, step)
+        training = cls(config, writer, seeds, parameters, step, workers)
         training._ensemble.load(writer.state())
         training._drop({*writer.ended("diverged"), *writer.ended("fitted")})
         return training
@@ -293,16 +294,19 @@ def _every(config: TrainingConfig, seeds: Sequence[int], device: str) -> Example
 
 
 @contextmanager
-def _threads(config: TrainingConfig) -> Iterator[None]:
-    """One thread for small networks, whose products are over before a second one has woken up.
+def _threads(config: TrainingConfig, seeds: int) -> Iterator[Workers]:
+    """The threads of torch are those of the training: each for a seed, or all for a large product.
 
-    Two threads gain at most a third at p = 23 and 512 neurons on an idle machine, and lose tenfold
-    when another program has the second core, because they wait for each other at every product.
+    One for a single small network, whose products are over before a second one has woken up: two
+    gain at most a third at p = 23 and 512 neurons on an idle machine, and lose tenfold when another
+    program has the second core, because they wait for each other at every product.
     """
     threads = torch.get_num_threads()
-    if config.network.work(config.data) < _SMALL:
+    shared = requests.device_of(config) == "cpu" and seeds > 1
+    if shared or config.network.work(config.data) < _SMALL:
         torch.set_num_threads(1)
     try:
-        yield
+        with Workers.of(min(threads, seeds) if shared else 1) as workers:
+            yield workers
     finally:
         torch.set_num_threads(threads)
