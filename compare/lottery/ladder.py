@@ -124,7 +124,7 @@ class Ladder:
 
 
 def ladder(
-    run: Run, predictors: Sequence[str] = tuple(PREDICTORS), *, affordable: float | None = None
+    run: Run, predictors: Sequence[str] | None = None, *, affordable: float | None = None
 ) -> Ladder:
     """Predict from a run's first checkpoint with every predictor, each followed once.
 
@@ -132,8 +132,8 @@ def ladder(
     ----------
     run : Run
         Of one seed, with at least two checkpoints.
-    predictors : sequence of str
-        Names, see `grokode.theory.predictors`.
+    predictors : sequence of str, optional
+        Names; all of `grokode.theory.predictors.PREDICTORS` if not given.
     affordable : float, optional
         Seconds of a core for all predictors together, `AFFORDABLE` if not given. Those that would
         take more than is left are left out, with that for their failure. Predictors that are asked
@@ -162,7 +162,7 @@ def ladder(
     >>> dict(climbed.predictions["ticket_flow"].path.sizes)
     {'step': 3, 'neuron': 4, 'frequency': 2}
     """
-    chosen = [get_predictor(name) for name in predictors]
+    chosen = [get_predictor(name) for name in (PREDICTORS if predictors is None else predictors)]
     rule = training_rule(run)
     observed = observed_spectra(run)
     steps = observed.step.values
@@ -170,10 +170,9 @@ def ladder(
     initial = observed.isel(step=0, drop=True)
     elsewhere = _outside_every_theory(run.config)
     left = AFFORDABLE if affordable is None else affordable
-    by_name = tuple(predictors) != tuple(PREDICTORS)
     predictions = {}
     for predictor in chosen:
-        seconds = 0.0 if by_name else _seconds(predictor, initial, rule)
+        seconds = _seconds(predictor, initial, rule) if predictors is None else 0.0
         outside = "; ".join(filter(None, [elsewhere, predictor.covers(rule, initial)]))
         if seconds > left:
             predictions[predictor.name] = _left_out(predictor, initial, outside, seconds)
