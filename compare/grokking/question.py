@@ -31,7 +31,7 @@ def needs(run: Run) -> str | None:
     return reason or why_none_held_out(run.train_pairs, run.test_pairs) or None
 
 
-def measure(run: Run, /, threshold: float = GENERALISED) -> Datasets:
+def measure(run: Run, /, threshold: float = GENERALISED, affordable: float = 20.0) -> Datasets:
     """Stages of a training, and the lottery perturbed by its missing pairs.
 
     Parameters
@@ -39,13 +39,15 @@ def measure(run: Run, /, threshold: float = GENERALISED) -> Datasets:
     run : Run
     threshold : float
         Test accuracy from which on the network has generalised.
+    affordable : float
+        Seconds of a core for the checkpoints, see `grokode.compare.grokking.stages.stages`.
 
     Returns
     -------
     dict of Datasets
         ``series`` and ``pairs`` of `grokode.compare.grokking.stages.Stages`, and ``lottery``.
     """
-    staged = stages(run, threshold)
+    staged = stages(run, threshold, affordable=affordable)
     return {
         "series": staged.series,
         "pairs": staged.pairs,
@@ -62,7 +64,7 @@ def tables(measured: Datasets) -> list[Table]:
             boundaries_table(staged),
             "Boundaries as defined; those that are not found are not invented.",
         ),
-        Table("stage by stage", stages_table(staged)),
+        Table("stage by stage", stages_table(staged), _looked_at(staged)),
         Table(
             THEORY,
             theory_table(staged, measured["lottery"]),
@@ -70,6 +72,11 @@ def tables(measured: Datasets) -> list[Table]:
             "frequencies that did not win (1), and how far the missing pairs couple frequencies.",
         ),
     ]
+
+
+def _looked_at(staged: Stages) -> str:
+    looked, all_ = staged.series.sizes["step"], staged.series.attrs["checkpoints"]
+    return f"Looked at {looked} of {all_} checkpoints, evenly spread." if looked < all_ else ""
 
 
 def sheets(measured: Datasets) -> list[Sheet]:
