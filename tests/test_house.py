@@ -22,7 +22,7 @@ SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.op
 # Questions do not import one another.
 QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "circuit", "automata", "alignment")
 IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
-IDENTITIES += ("logits", "mergers", "moments", "pair_flow", "relu", "__init__")
+IDENTITIES += ("logits", "mergers", "moments", "pair_errata", "pair_flow", "relu", "__init__")
 # A module imports only from floors below its own, or its own.
 FLOORS = {
     "theory": [

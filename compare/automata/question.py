@@ -117,7 +117,8 @@ def tables(measured: Datasets) -> list[Table]:
         Table(
             LAW,
             law_table(measured),
-            "N continuations, sequences of lengths m and n; G and C fitted on the other pairs.",
+            "N continuations, of at most n symbols, after m symbols, or n and m the lengths of the "
+            "two; G and C fitted on the other pairs.",
         ),
     ]
 
