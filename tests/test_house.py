@@ -58,6 +58,7 @@ FLOORS = {
             "networks/recurrent_model",
             "networks/recurrent",
             "networks/__init__",
+            "training/graphs",
             "training/optimizers",
         },
         {"training/config", "training/presets", "training/ensemble"},

@@ -49,7 +49,8 @@ class Network(Protocol):
     """A frozen record of an architecture's settings; see `grokode.nets.networks.TwoLayer`.
 
     A class attribute ``symmetric`` or property of that name says whether the network treats the two
-    inputs of an example alike.
+    inputs of an example alike. Another, ``steady``, may say that a step's loss and gradient are the
+    same operations on the same memory whatever the step, so that a GPU may replay them.
     """
 
     @property

@@ -111,7 +111,7 @@ def _attention(
     queries = torch.einsum("shed,supd->suhpe", own["W_Q"], stream[:, :, -1:] if last else stream)
     values = torch.einsum("shed,supd->suhpe", own["W_V"], stream)
     scores = queries @ keys.mT / math.sqrt(keys.shape[-1])
-    before = torch.ones_like(scores[0, 0, 0]).tril(scores.shape[-1] - scores.shape[-2])
+    before = scores.new_ones(scores.shape[-2:]).tril(scores.shape[-1] - scores.shape[-2])
     pattern = scores.masked_fill(before == 0, -torch.inf).softmax(-1)
     pattern = network.attention_rate * pattern + (1 - network.attention_rate) * before
     heads = (pattern @ values).transpose(2, 3).flatten(3)
