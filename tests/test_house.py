@@ -27,13 +27,14 @@ IDENTITIES += ("logits", "mergers", "moments", "pair_flow", "relu", "__init__")
 FLOORS = {
     "theory": [
         {"modulus", "optimizer", "_checks", "_elliptic", "_parallel"},
-        {"_labels", "_winner_store"},
+        {"_labels", "_philox", "_winner_store"},
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"}
         | {"_stepper", "_stepper_lanes", "cuda_solvers"},
         {"_updates", "kept"},
         {"_projections"},
         {"_truncation"},
+        {"cuda_lottery"},
         {"neuron_flow", "moment_flow", "harmonic_flow", "lottery", "streaming", "mergers"},
         {"saturation"},
         {"predictors"},

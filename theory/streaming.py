@@ -6,8 +6,9 @@ winner. A million neurons at p = 997, 5e8 tickets, take 12 MB on disk and hardly
 """
 
 import os
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -35,6 +36,8 @@ def stream_winners(
     *,
     chunk: int = 2048,
     resume: bool = False,
+    generator: Literal["pcg64", "philox"] = "pcg64",
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> xr.Dataset:
     """Winner and blow-up time of every neuron of a Gaussian network, into a Zarr store.
 
@@ -58,6 +61,12 @@ def stream_winners(
     resume : bool
         Go on with a store that a stream of the same p, neurons, scale and seed has left in `out`.
         Nothing that exists is ever overwritten otherwise.
+    generator : {"pcg64", "philox"}
+        Where tickets are drawn from: numpy's generator, block by block, or a counter, which gives
+        any ticket at once. Part of what a stream is.
+    device : {"cpu", "cuda"}
+        Where tickets are drawn and decided; "cuda" has philox alone, and wants chunks of 2**18
+        neurons to be busy. Times agree to rounding.
 
     Returns
     -------
@@ -74,6 +83,8 @@ def stream_winners(
         If there is something at `out` and `resume` is false.
     BlockingIOError
         If another process is writing the store.
+    RuntimeError
+        If there is no CUDA device where one is asked for.
 
     Examples
     --------
@@ -89,14 +100,17 @@ def stream_winners(
     if chunk % _BLOCK:
         raise ValueError(f"chunk must be a multiple of {_BLOCK}, got {chunk}")
     path = Path(out)
-    stream = {"p": p, "neurons": neurons, "scale": scale, "seed": seed}
+    stream: dict[str, Any] = {"p": p, "neurons": neurons, "scale": scale, "seed": seed}
+    decide = _decider(generator, device, seed)
+    if generator != "pcg64":  # streams of old say nothing of theirs
+        stream["generator"] = generator
     store = _open(path, stream, chunk, resume)
     if store.done < store.chunks:
         with store.writing():
             store.check()
             # The store's own chunks, should it be resumed with others.
             for start in range(store.done * store.chunk, neurons, store.chunk):
-                store.append(*_decide(p, start, min(start + store.chunk, neurons), scale, seed))
+                store.append(*decide(p, start, min(start + store.chunk, neurons), scale, seed))
     else:
         store.check()
     return store.open()
@@ -112,6 +126,40 @@ def _open(path: Path, stream: dict[str, Any], chunk: int, resume: bool) -> Winne
     if store.stream != stream:
         raise ValueError(f"{path} is the stream of {store.stream}, not of {stream}; change one")
     return store
+
+
+def _decider(generator: str, device: str, seed: int) -> Any:
+    """The function that draws and decides; ValueError if there is none, or no such device."""
+    if (generator, device) not in (("pcg64", "cpu"), ("philox", "cpu"), ("philox", "cuda")):
+        raise ValueError(
+            f"generator and device must be pcg64 on cpu, or philox on cpu or cuda, got {generator} "
+            f"on {device}; choose one of these"
+        )
+    if generator == "pcg64":
+        return _decide
+    if seed >= 2**63:
+        raise ValueError(f"seed must be below 2**63 with philox, got {seed}")
+    if device == "cuda":
+        from grokode.theory import cuda_solvers
+
+        cuda_solvers.check_available()
+    return partial(_decide_counted, device)
+
+
+def _decide_counted(
+    device: str, p: int, start: int, stop: int, scale: float, seed: int
+) -> tuple[Array, Array]:
+    """As `_decide`, drawn from the counter."""
+    spread = 2**0.5 * scale / p
+    if device == "cuda":
+        from grokode.theory import cuda_lottery
+
+        return cuda_lottery.decide_neurons(p, start, stop - start, spread, seed)
+    from grokode.theory._philox import decide_loop
+
+    winners, times = np.empty(stop - start, dtype=np.int32), np.empty(stop - start)
+    decide_loop(start, p, seed, spread, winners, times)
+    return winners, times
 
 
 def _decide(p: int, start: int, stop: int, scale: float, seed: int) -> tuple[Array, Array]:
