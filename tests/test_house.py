@@ -62,7 +62,7 @@ FLOORS = {
             "training/graphs",
             "training/optimizers",
         },
-        {"training/config", "training/presets", "training/ensemble"},
+        {"training/config", "training/presets", "training/ensemble", "training/memory"},
         {"training/interventions", "runs/layout", "runs/record"},
         {"runs/manifest", "runs/store"},
         {"runs/format2", "runs/source", "runs/output"},
