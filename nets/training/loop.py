@@ -16,7 +16,6 @@ from grokode.nets.tasks.examples import Examples
 from grokode.nets.training import requests
 from grokode.nets.training.config import TrainingConfig, is_due
 from grokode.nets.training.ensemble import Ensemble, Intervention
-from grokode.nets.training.memory import check_memory
 
 __all__ = ["DivergedError", "train"]
 
@@ -101,10 +100,8 @@ def train(
         raise FileExistsError(
             f"{path} exists and is not overwritten; choose another directory, or resume a run"
         )
-    device = requests.device_of(config)
-    check_memory(config, len(seeds), device)
     attrs = {
-        "device": device,
+        "device": requests.device_of(config),
         "seconds": 0.0,
         "intervention": requests.name_of(intervention),
     }
