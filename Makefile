@@ -48,7 +48,7 @@ long: $(READY)
 
 attack: $(READY)
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
-	  -n $(WORKERS) --dist loadfile -m attack tests/attack
+	  -n $(WORKERS) --dist loadfile -m attack tests
 
 clean:
 	rm -rf $(VENV) build *.egg-info demo site

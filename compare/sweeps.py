@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from scipy import stats
 
 from grokode.compare.common.style import NETWORK, SEQUENTIAL, say
 from grokode.compare.registry import QUESTIONS
@@ -17,6 +18,9 @@ from grokode.nets.sweeps.results import final_metrics
 
 __all__ = ["numbers_of", "sweep_figure", "write_table"]
 
+_COMMANDS = {"winners": "lottery", "stages": "grokking", "scores": "alignment"}
+"""Questions whose command, or whose answer in JSON, has another name."""
+
 
 def numbers_of(questions: Sequence[str]) -> Callable[[Run], dict[str, float]]:
     """A measure for `grokode.nets.sweeps.SweepResult.dataset`.
@@ -24,7 +28,8 @@ def numbers_of(questions: Sequence[str]) -> Callable[[Run], dict[str, float]]:
     Parameters
     ----------
     questions : sequence of str
-        Names in `grokode.compare.QUESTIONS`; the last metrics are among the numbers in any case.
+        Names in `grokode.compare.QUESTIONS`, or of the commands that ask them; the last metrics are
+        among the numbers in any case.
 
     Returns
     -------
@@ -38,12 +43,12 @@ def numbers_of(questions: Sequence[str]) -> Callable[[Run], dict[str, float]]:
         For a name that is no question.
     """
     for name in questions:
-        check_choice("collect", name, tuple(QUESTIONS))
+        check_choice("collect", _COMMANDS.get(name, name), tuple(QUESTIONS))
 
     def measure(run: Run) -> dict[str, float]:
         numbers = final_metrics(run)
         for name in questions:
-            question = QUESTIONS[name]
+            question = QUESTIONS[_COMMANDS.get(name, name)]
             if question.needs(run) is None:
                 plain = question.plain(question.measure(run))
                 numbers |= dict(_numbers(plain, name))
@@ -75,8 +80,8 @@ def sweep_figure(numbers: xr.Dataset, show: str, ax: Axes) -> Axes:
     Returns
     -------
     Axes
-        Means over the seeds; on a curve the seeds are dots, and the band is from the least to the
-        largest.
+        Means over the seeds that have the number; on a curve the seeds are dots, and the band is
+        the 95% t interval of the mean.
     """
     check_choice("show", show, [str(name) for name in numbers.data_vars])
     values = numbers[show]
@@ -106,8 +111,10 @@ def _curve(values: xr.DataArray, axis: str, show: str, ax: Axes) -> Axes:
     at = values[axis].values
     numeric = np.issubdtype(at.dtype, np.number)
     x = at if numeric else np.arange(len(at))
-    ax.plot(x, values.mean("seed"), **NETWORK)
-    ax.fill_between(x, values.min("seed"), values.max("seed"), color=NETWORK["color"], alpha=0.2)
+    mean, count = values.mean("seed"), values.count("seed")
+    half = values.std("seed", ddof=1) / np.sqrt(count) * stats.t.ppf(0.975, count - 1)
+    ax.plot(x, mean, **NETWORK)
+    ax.fill_between(x, mean - half, mean + half, color=NETWORK["color"], alpha=0.2)
     ax.plot(x, values.transpose(axis, "seed"), ".", color=NETWORK["color"], markersize=4)
     if not numeric:
         ax.set_xticks(x, [str(value) for value in at])

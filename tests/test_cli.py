@@ -18,6 +18,7 @@ from grokode import console
 from grokode.cli import main
 from grokode.nets import TrainingConfig, open_run
 from grokode.nets import train as nets_train
+from grokode.nets.networks import NETWORKS
 from tests.checkpoints import write_checkpoints
 
 
@@ -72,6 +73,16 @@ def test_train_reports_what_it_did(grokode, tmp_path):
     assert summary["steps"] == 40
     assert summary["loss"] == pytest.approx(np.log(5), rel=0.05)
     assert set(summary) >= {"seconds", "ms_per_step", "train_accuracy", "test_accuracy"}
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_network_trains_by_its_name_alone(grokode, refused, tmp_path, network):
+    """On its own task, on all examples; a task it cannot answer is named, not a setting of it."""
+    flags = ["train", "--network", network, "--steps", 1, "--out", tmp_path / "run"]
+    assert json.loads(grokode(*flags, "--json")[0])["steps"] == 1
+    other = "modular" if network == "recurrent" else "parity"
+    flags[-1] = tmp_path / "other"
+    refused(*flags, "--data", other, match=f"network {network}")
 
 
 def test_winners_keeps_its_contract(grokode, run):

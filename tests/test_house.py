@@ -106,7 +106,7 @@ FLOORS = {
         | {"circuit/measures", "circuit/observe", "circuit/progress"},
         {"lottery/corollary", "grokking/stages", "alignment/statistics"},
         {"grokking/perturbed"},
-        {f"{question}/tables" for question in QUESTIONS[:-1]}
+        {f"{question}/tables" for question in QUESTIONS}
         | {"lottery/contour_figures", "lottery/trajectory_figures", "lottery/winner_figures"}
         | {"logits/figures", "logits/budget_figures", "mechanism/figures"}
         | {"mechanism/phase_figures", "grokking/figures", "alignment/figures"}

@@ -1,9 +1,9 @@
 """The claims on alignment scores of the effective-loss case study."""
 
-from collections.abc import Mapping
-from typing import Any
+import xarray as xr
 
 from grokode.compare.common.claims import Claim, Verdict
+from grokode.compare.common.missing import number_or_reason
 
 __all__ = ["SCORES", "judge_scores"]
 
@@ -17,6 +17,9 @@ SCORES = {
 }
 
 
-def judge_scores(numbers: Mapping[str, Any]) -> list[Verdict]:
-    """Claims on the scores, from `grokode.compare.score_statistics`."""
-    return [claim.judge(numbers["pearson"][name]) for name, claim in SCORES.items()]
+def judge_scores(correlations: xr.Dataset) -> list[Verdict]:
+    """Claims on the scores, from ``correlations`` of `grokode.compare.score_statistics`."""
+    return [
+        claim.judge(number_or_reason(correlations.sel(score=name), "pearson"))
+        for name, claim in SCORES.items()
+    ]

@@ -1,7 +1,6 @@
 """Alignment scores over a run, and how they go along with test accuracy."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -28,7 +27,7 @@ def score_curves(
     accuracy: xr.Dataset,
     ax: Axes,
     names: Sequence[str] = ("ell_neuron", "ell_neuron_norm", "ell_global"),
-    t_grok: int | str = "",
+    t_grok: float = np.nan,
 ) -> Axes:
     """Scores over steps, each over its largest size, with test accuracy and the grokking step.
 
@@ -40,16 +39,16 @@ def score_curves(
         From `grokode.compare.common.observe.checkpoint_accuracy`.
     ax : Axes
     names : sequence of str
-    t_grok : int or str
-        Step to mark; a reason for its absence is not drawn.
+    t_grok : float
+        Step to mark; NaN is not drawn.
     """
     for name, colour in zip(names, _COLOURS, strict=False):
         largest = float(abs(scores[name]).max())
         label = f"{name} / {largest:.3g}"
         ax.plot(scores.step, scores[name] / largest, label=label, color=colour)
     ax.plot(accuracy.step, accuracy.test_accuracy, label="network: test accuracy", **TEST)
-    if not isinstance(t_grok, str):
-        ax.axvline(t_grok, label=f"grokking, step {t_grok}", **CHANCE)
+    if np.isfinite(t_grok):
+        ax.axvline(t_grok, label=f"grokking, step {t_grok:.0f}", **CHANCE)
     ax.set(xlabel=STEPS, ylabel="score over its largest size; accuracy (fraction)")
     ax.legend(fontsize="small")
     return ax
@@ -63,23 +62,21 @@ def score_against_accuracy(scores: xr.Dataset, accuracy: xr.Dataset, name: str, 
     return ax
 
 
-def lead_lag_profile(profile: Mapping[str, Any], name: str, ax: Axes) -> Axes:
+def lead_lag_profile(profile: xr.Dataset, name: str, ax: Axes) -> Axes:
     """Correlation of the changes of a score with later and earlier changes of test accuracy.
 
     Parameters
     ----------
-    profile : mapping
-        From `grokode.compare.alignment.statistics.lead_lag`; a lag whose place holds a reason is
-        not drawn.
+    profile : Dataset
+        From `grokode.compare.common.estimates.lead_lag`.
     name : str
         The score's name.
     ax : Axes
     """
-    pairs = zip(profile["lags"], profile["pearson"], strict=True)
-    known = [(lag, value) for lag, value in pairs if not isinstance(value, str)]
-    if known:
+    known = profile.pearson.dropna("lag")
+    if known.size:
         label = f"network: {name} and test accuracy"
-        ax.stem(*np.transpose(known), linefmt=GREEN, markerfmt="o", basefmt=" ", label=label)
+        ax.stem(known.lag, known, linefmt=GREEN, markerfmt="o", basefmt=" ", label=label)
     ax.axhline(0, color="0.5", linewidth=0.8)
     ax.axvline(0, label="at the same time", **CHANCE)
     ax.set(

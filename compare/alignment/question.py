@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import xarray as xr
 from matplotlib.figure import Figure
 
 from grokode.compare.alignment.claims import judge_scores
 from grokode.compare.alignment.figures import lead_lag_profile, score_against_accuracy, score_curves
 from grokode.compare.alignment.scores import scores
-from grokode.compare.alignment.statistics import score_statistics, statistics_table
+from grokode.compare.alignment.statistics import score_statistics
+from grokode.compare.alignment.tables import statistics_json, statistics_table
 from grokode.compare.common.claims import Verdict
 from grokode.compare.common.observe import checkpoint_accuracy
 from grokode.compare.common.sheets import Sheet, blank_sheet
@@ -43,27 +43,24 @@ def measure(run: Run, /, score: str = "ell_neuron_norm") -> Datasets:
     Returns
     -------
     dict of Datasets
-        ``scores``; ``accuracy`` of the checkpoints; ``statistics``, empty but for its attributes:
-        those of `grokode.compare.score_statistics`, and the ``score``.
+        ``scores``; ``accuracy`` of the checkpoints; and what `grokode.compare.score_statistics`
+        gives.
     """
-    numbers = score_statistics(run, score)
-    return {
-        "scores": scores(run),
-        "accuracy": checkpoint_accuracy(run),
-        "statistics": xr.Dataset(attrs=numbers | {"score": score}),
-    }
+    statistics = score_statistics(run, score)
+    return {"scores": scores(run), "accuracy": checkpoint_accuracy(run)} | statistics
 
 
 def tables(measured: Datasets) -> list[Table]:
     """Correlations of every score."""
-    numbers = measured["statistics"].attrs
-    text = f"Grokking step: {numbers['t_grok']}. Correlations with test accuracy are"
-    return [Table(TITLE, statistics_table(numbers), f"{text} {numbers['kind']}.")]
+    numbers = measured["correlations"]
+    step = statistics_json(measured)["t_grok"]
+    text = f"Grokking step: {step}. Correlations with test accuracy are {numbers.attrs['kind']}."
+    return [Table(TITLE, statistics_table(numbers), text)]
 
 
 def sheets(measured: Datasets) -> list[Sheet]:
     """Scores over the steps, against accuracy, and who moves first."""
-    score = measured["statistics"].attrs["score"]
+    score = measured["correlations"].attrs["chosen"]
     return [
         Sheet(
             "scores",
@@ -82,18 +79,17 @@ def sheets(measured: Datasets) -> list[Sheet]:
 
 def judge(measured: Datasets) -> list[Verdict]:
     """Whether scores go along with test accuracy, or against it."""
-    return judge_scores(measured["statistics"].attrs)
+    return judge_scores(measured["correlations"])
 
 
 def plain(measured: Datasets) -> dict[str, Any]:
     """All statistics."""
-    numbers = dict(measured["statistics"].attrs)
-    return {name: value for name, value in numbers.items() if name != "score"}
+    return statistics_json(measured)
 
 
 def _curves(measured: Datasets) -> Figure:
     figure, ax = blank_sheet((8, 4.4))
-    t_grok = measured["statistics"].attrs["t_grok"]
+    t_grok = float(measured["correlations"].t_grok)
     score_curves(measured["scores"], measured["accuracy"], ax, t_grok=t_grok)
     return figure
 
@@ -101,9 +97,9 @@ def _curves(measured: Datasets) -> Figure:
 def _one_score(measured: Datasets, score: str) -> Figure:
     figure, axes = blank_sheet((11, 4.2), columns=2)
     score_against_accuracy(measured["scores"], measured["accuracy"], score, axes[0])
-    profile = measured["statistics"].attrs["lead_lag"]
-    if isinstance(profile, str):
-        say(profile, axes[1])
+    profile = measured["lead_lag"]
+    if "reason" in profile.attrs:
+        say(profile.attrs["reason"], axes[1])
     else:
         lead_lag_profile(profile, score, axes[1])
     return figure

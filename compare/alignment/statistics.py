@@ -2,7 +2,7 @@
 
 Neighbouring checkpoints are nearly the same network, so every interval and test here allows for
 autocorrelation or says that it does not. Nothing here is causal: interventions are for that.
-Where a number cannot be had, its place holds the reason, as text.
+Where a number cannot be had it is NaN, and its reason stands beside it.
 
 Measured on the published grokking run of 251 checkpoints (arXiv:2602.16849's data):
 
@@ -17,7 +17,7 @@ Measured on the published grokking run of 251 checkpoints (arXiv:2602.16849's da
   saturation p is 0.006 in blocks of 4, 0.012 of 5 (20 000 draws), 0.05 of 8, 0.25 of 20.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -31,26 +31,19 @@ from grokode.compare.common.estimates import (
     FEWEST,
     block_permutation,
     lead_lag,
+    measured,
     pearson,
     pooled,
     regression,
     spearman,
-    why_no_pair,
     why_not,
 )
 from grokode.compare.common.events import generalised
+from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import check_split, checkpoint_accuracy
 from grokode.nets.runs import Run
 
-__all__ = [
-    "block_permutation",
-    "lead_lag",
-    "pooled",
-    "pooled_statistics",
-    "regression",
-    "score_statistics",
-    "statistics_table",
-]
+__all__ = ["BASELINES", "REPORTED", "SECTIONS", "pooled_statistics", "score_statistics"]
 
 Array = NDArray[np.floating]
 
@@ -78,10 +71,13 @@ REPORTED = (
 BASELINES = ("weight_norm", "magnitude", "top1_out")
 """Magnitudes to regress on; the weight norm is the one logged together with the accuracy."""
 
-Number = float | str
+SECTIONS = ("pearson", "spearman", "post_saturation", "transition")
+"""The correlations with test accuracy that there are of every score."""
 
 
-def score_statistics(run: Run, score: str = "ell_neuron_norm", draws: int = 999) -> dict[str, Any]:
+def score_statistics(
+    run: Run, score: str = "ell_neuron_norm", draws: int = 999
+) -> dict[str, xr.Dataset]:
     """Every statistic of a run's alignment scores against its test accuracy.
 
     Parameters
@@ -95,15 +91,18 @@ def score_statistics(run: Run, score: str = "ell_neuron_norm", draws: int = 999)
 
     Returns
     -------
-    dict
-        ``t_grok`` (step, see `grokode.compare.common.events.generalised`), ``checkpoints`` (how
-        many), ``peak`` (step of each score's maximum), ``pearson`` and ``spearman`` over the whole
-        run, ``post_saturation`` (Pearson once all training pairs are known), ``transition``
-        (Pearson of first differences around t_grok), ``permutation`` (two-sided p of
-        post_saturation, also in longer blocks), ``decoded_vs_raw``, ``regression``, ``lead_lag``,
-        ``global_phase`` (what ell_global rests on), ``coordinates``, ``runs`` and ``kind``. Plain
-        numbers and text, ready for JSON. Steps are those at which the accuracy was measured: a
-        published checkpoint holds the accuracy from before its last update.
+    dict of Datasets
+        ``correlations``: ``pearson (score)`` and ``spearman`` over the whole run,
+        ``post_saturation`` (Pearson once all training pairs are known, ``from_step`` on),
+        ``transition`` (Pearson of first differences in the ``window`` around t_grok), ``p_value
+        (block, score)`` of post_saturation by permutation of blocks, ``peak`` (step of each score's
+        maximum), ``t_grok`` (step, see `grokode.compare.common.events.generalised`),
+        ``decoded_vs_raw`` (Pearson) with ``decoded_to_raw`` (ratio of means), and what ell_global
+        rests on, ``largest_coherence`` and ``reliable_fraction``; each NaN where
+        ``<name>_reason`` says why. ``regression`` and ``lead_lag`` as
+        `grokode.compare.common.estimates` gives them, empty with an attribute ``reason`` if there
+        is none. Steps are those at which the accuracy was measured: a published checkpoint holds
+        the accuracy from before its last update.
 
     Raises
     ------
@@ -116,143 +115,172 @@ def score_statistics(run: Run, score: str = "ell_neuron_norm", draws: int = 999)
     >>> from grokode.nets import TrainingConfig, train
     >>> config = TrainingConfig(p=5, neurons=8, steps=20, checkpoint_every=2, log_every=2)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     numbers = score_statistics(train(config, f"{folder}/run"))
-    >>> numbers["pearson"]["ell_neuron"]
-    'the run has no test pairs'
+    ...     numbers = score_statistics(train(config, f"{folder}/run"))["correlations"]
+    >>> float(numbers.pearson[0]), str(numbers.pearson_reason[0].values)
+    (nan, 'the run has no test pairs')
     """
     if score not in SCORES:
         raise ValueError(f"score must be one of {', '.join(SCORES)}, got {score!r}")
     check_split(run)
     decoded, raw = scores(run), scores(run, "raw")
-    values = decoded[score].values
     accuracy = checkpoint_accuracy(run)
     test, at = accuracy.test_accuracy.values, accuracy.measured_at.values
     columns = {name: decoded[name].values for name in REPORTED}
     missing = why_not(test) if len(run.test_pairs) else "the run has no test pairs"
     event = generalised(run, held_out=False)
-    t_grok = f"not found: {event.reason}" if event.step is None else event.step
-    known = accuracy.train_accuracy.values >= 1
-    late = at >= at[known.argmax()] if known.any() else np.zeros(len(at), dtype=bool)
-    unknown = missing or ("" if known.any() else "the training pairs were never all known")
-    after = {name: column[late] for name, column in columns.items()}
-
-    def permuted(block: int) -> dict[str, Any]:
-        p_value = partial(block_permutation, block=block, draws=draws)
-        return _each(after, test[late], unknown, p_value)
-
-    return {
-        "kind": "observational: from one run, it shows what goes along with what, not why",
-        "runs": 1,
-        "coordinates": decoded.attrs["coordinates"],
-        "checkpoints": len(test),
-        "t_grok": t_grok,
-        "peak": {
-            name: int(at[np.nanargmax(column)]) if np.isfinite(column).any() else "not finite"
-            for name, column in columns.items()
+    correlations = xr.Dataset(
+        _each("pearson", columns, test, missing, pearson)
+        | _each("spearman", columns, test, missing, spearman)
+        | _saturated(columns, test, at, accuracy.train_accuracy.values >= 1, missing, draws)
+        | _transition(columns, test, at, event.step, event.reason, missing)
+        | _peaks(columns, at)
+        | _one("t_grok", event.step, f"not found: {event.reason}")
+        | _decoded_vs_raw(decoded.ell_neuron.values, raw.ell_neuron.values)
+        | _global_phase(decoded)
+        | {"checkpoints": len(test)},
+        coords={"score": list(REPORTED), "block": [BLOCK, *LONGER_BLOCKS]},
+        attrs={
+            "kind": "observational: from one run, it shows what goes along with what, not why",
+            "coordinates": decoded.attrs["coordinates"],
+            "chosen": score,
+            "draws": draws,
         },
-        "pearson": _each(columns, test, missing, pearson),
-        "spearman": _each(columns, test, missing, spearman),
-        "post_saturation": {
-            "from_step": int(at[late][0]) if late.any() else "training pairs never all known",
-            "checkpoints": int(late.sum()),
-        }
-        | _each(after, test[late], unknown, pearson),
-        "transition": _transition(columns, test, at, t_grok, missing),
-        "permutation": {"draws": draws, "block": BLOCK}
-        | permuted(BLOCK)
-        | {"longer_blocks": {str(block): permuted(block) for block in LONGER_BLOCKS}},
-        "decoded_vs_raw": _decoded_vs_raw(decoded.ell_neuron.values, raw.ell_neuron.values),
-        "regression": missing or regression(test, _baselines(run, decoded, at), values),
-        "lead_lag": missing or _uneven(at) or lead_lag(values, test, int(at[1] - at[0])),
-        "global_phase": _global_phase(decoded),
+    )
+    values, uneven = decoded[score].values, missing or _uneven(at)
+    return {
+        "correlations": correlations,
+        "regression": _or_reason(
+            missing, lambda: regression(test, _baselines(run, decoded, at), values)
+        ),
+        "lead_lag": _or_reason(uneven, lambda: lead_lag(values, test, int(at[1] - at[0]))),
     }
 
 
-def pooled_statistics(run: Run, score: str = "ell_neuron_norm", draws: int = 999) -> dict[str, Any]:
+def pooled_statistics(each: Mapping[int, Mapping[str, xr.Dataset]]) -> xr.Dataset:
     """Correlations of `score_statistics` pooled over the seeds of a run.
 
     Parameters
     ----------
-    run : Run
-        Of several seeds.
-    score, draws
-        As there.
+    each : mapping
+        Seed -> what `score_statistics` gives for it.
 
     Returns
     -------
-    dict
-        ``pearson``, ``spearman``, ``post_saturation`` and ``transition``, each by score as `pooled`
-        gives it; ``early_peak``: in how many of the ``grokked`` seeds a score is largest before
-        t_grok; ``seeds``: the statistics of each.
+    Dataset
+        ``mean (section, score)``, ``interval (section, score, end)``, ``runs`` and ``left_out`` of
+        `SECTIONS`, as `grokode.compare.common.estimates.pooled` gives them; ``early_peak (score)``:
+        in how many of the ``grokked`` seeds a score is largest before t_grok; ``t_grok (seed)``.
     """
-    each = {
-        seed: score_statistics(run.select(seed), score=score, draws=draws) for seed in run.seeds
-    }
-    sections = ("pearson", "spearman", "post_saturation", "transition")
-    early = {
-        name: sum(
-            isinstance(one["t_grok"], int)
-            and isinstance(one["peak"][name], int)
-            and one["peak"][name] < one["t_grok"]
-            for one in each.values()
+    together = xr.concat([one["correlations"] for one in each.values()], dim="seed")
+    by_section = [
+        xr.concat(
+            [pooled(one.values) for one in together[name].transpose("score", "seed")], "score"
         )
-        for name in REPORTED
-    }
-    return {
-        "kind": f"observational: from {len(each)} runs that differ in their seed alone",
-        "runs": len(each),
-        "t_grok": {seed: one["t_grok"] for seed, one in each.items()},
-        "grokked": sum(isinstance(one["t_grok"], int) for one in each.values()),
-        "early_peak": early,
-        "seeds": each,
-    } | {
-        section: {
-            name: pooled([one[section].get(name, "not found") for one in each.values()])
-            for name in REPORTED
+        for name in SECTIONS
+    ]
+    result = xr.concat(by_section, dim="section").assign_coords(
+        section=list(SECTIONS), score=list(REPORTED), seed=list(each)
+    )
+    return result.assign(
+        t_grok=together.t_grok,
+        t_grok_reason=together.t_grok_reason,
+        grokked=together.t_grok.notnull().sum(),
+        early_peak=(together.peak < together.t_grok).sum("seed"),
+    ).assign_attrs(
+        kind=f"observational: from {len(each)} runs that differ in their seed alone", runs=len(each)
+    )
+
+
+def _each(
+    what: str,
+    columns: Mapping[str, Array],
+    test: Array,
+    missing: str,
+    statistic: Callable[[Array, Array], float],
+) -> dict[str, Any]:
+    """A statistic of every score against accuracy, and the reasons why not."""
+    values, reasons = [], []
+    for column in columns.values():
+        usable = np.isfinite(column) & np.isfinite(test)
+        value, reason = (
+            (np.nan, missing) if missing else measured(statistic, column[usable], test[usable])
+        )
+        values.append(value)
+        reasons.append(reason)
+    return {what: ("score", values), f"{what}_reason": ("score", reasons)}
+
+
+def _one(what: str, value: float | None, reason: str) -> dict[str, Any]:
+    """A number and ``""``, or NaN and its reason."""
+    there = value is not None and np.isfinite(value)
+    return {what: value if there else np.nan, f"{what}_reason": "" if there else reason}
+
+
+def _saturated(
+    columns: Mapping[str, Array],
+    test: Array,
+    at: NDArray[np.integer],
+    known: NDArray[np.bool_],
+    missing: str,
+    draws: int,
+) -> dict[str, Any]:
+    """Correlations from the step on at which all training pairs are known, and their p."""
+    late = at >= at[known.argmax()] if known.any() else np.zeros(len(at), dtype=bool)
+    unknown = missing or ("" if known.any() else "the training pairs were never all known")
+    after = {name: column[late] for name, column in columns.items()}
+    p_values = [
+        _each(
+            "p_value",
+            after,
+            test[late],
+            unknown,
+            partial(block_permutation, block=block, draws=draws),
+        )
+        for block in (BLOCK, *LONGER_BLOCKS)
+    ]
+    from_step = int(at[late][0]) if late.any() else None
+    return (
+        {
+            name: (("block", "score"), [of_block[name][1] for of_block in p_values])
+            for name in ("p_value", "p_value_reason")
         }
-        for section in sections
-    }
-
-
-def statistics_table(numbers: Mapping[str, Any]) -> list[list[str]]:
-    """Correlations of `score_statistics` or `pooled_statistics` as rows of text, header first."""
-    sections = ("pearson", "spearman", "post_saturation", "transition")
-    rows = [["score", "Pearson", "Spearman", "training pairs known", "changes around grokking"]]
-    for name in REPORTED:
-        values = [numbers[section].get(name, "not found") for section in sections]
-        rows.append([name, *(_as_text(value) for value in values)])
-    return rows
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        interval = value.get("interval")
-        spread = f" [{interval[0]:.3f}, {interval[1]:.3f}]" if isinstance(interval, list) else ""
-        return _as_text(value["mean"]) + spread
-    return value if isinstance(value, str) else f"{value:.4f}"
+        | _each("post_saturation", after, test[late], unknown, pearson)
+        | _one("from_step", from_step, "training pairs never all known")
+        | {"saturated_checkpoints": int(late.sum())}
+    )
 
 
 def _transition(
     columns: Mapping[str, Array],
     test: Array,
     at: NDArray[np.integer],
-    t_grok: int | str,
+    t_grok: int | None,
+    reason: str,
     missing: str,
 ) -> dict[str, Any]:
+    """Pearson of first differences in a window around grokking."""
     before, after = WINDOW
-    if isinstance(t_grok, str):
-        return {"window": t_grok}
-    centre = int(np.searchsorted(at, t_grok))
-    chosen = slice(max(centre - before, 0), centre + after + 1)
-    return {
-        "window": [int(at[chosen][0]), int(at[chosen][-1])],
-        "checkpoints": len(at[chosen]),
-    } | _each(
-        {name: np.diff(values[chosen]) for name, values in columns.items()},
-        np.diff(test[chosen]),
-        missing or _uneven(at[chosen]),
-        pearson,
-    )
+    chosen, why = slice(0), f"not found: {reason}"
+    if t_grok is not None:
+        centre = int(np.searchsorted(at, t_grok))
+        chosen = slice(max(centre - before, 0), centre + after + 1)
+        why = missing or _uneven(at[chosen])
+    window = at[chosen][[0, -1]].astype(float) if t_grok is not None else [np.nan, np.nan]
+    differences = {name: np.diff(values[chosen]) for name, values in columns.items()}
+    return _each("transition", differences, np.diff(test[chosen]), why, pearson) | {
+        "window": ("end", window),
+        "window_reason": why if t_grok is None else "",
+        "window_checkpoints": len(at[chosen]),
+    }
+
+
+def _peaks(columns: Mapping[str, Array], at: NDArray[np.integer]) -> dict[str, Any]:
+    steps = [
+        float(at[np.nanargmax(column)]) if np.isfinite(column).any() else np.nan
+        for column in columns.values()
+    ]
+    reasons = ["" if np.isfinite(step) else "not finite" for step in steps]
+    return {"peak": ("score", steps), "peak_reason": ("score", reasons)}
 
 
 def _baselines(run: Run, decoded: xr.Dataset, at: NDArray[np.integer]) -> dict[str, Array]:
@@ -276,35 +304,27 @@ def _uneven(at: NDArray[np.integer]) -> str:
     )
 
 
-def _global_phase(decoded: xr.Dataset) -> dict[str, Number]:
+def _global_phase(decoded: xr.Dataset) -> dict[str, Any]:
     """What ell_global rests on: the coherence, and how often it is enough to rely on."""
     weaker = decoded.global_coherence.values.min(axis=1)
     known = weaker[np.isfinite(weaker)]
-    return {
+    return _one("largest_coherence", known.max() if known.size else None, "not finite") | {
         "least_coherence": RELIABLE_COHERENCE,
-        "largest_coherence": float(known.max()) if known.size else "not finite",
         "reliable_fraction": float(decoded.global_reliable.mean()),
-        "verdict": "reliable" if decoded.global_reliable.all() else "unreliable",
     }
 
 
-def _decoded_vs_raw(decoded: Array, raw: Array) -> dict[str, Number]:
+def _decoded_vs_raw(decoded: Array, raw: Array) -> dict[str, Any]:
     usable = np.isfinite(decoded) & np.isfinite(raw)
-    if usable.sum() < FEWEST:
-        return {"pearson": f"too few checkpoints ({usable.sum()})"}
-    return {
-        "pearson": pearson(decoded[usable], raw[usable]),
-        "mean_ratio": float(abs(decoded[usable]).mean() / abs(raw[usable]).mean()),
-    }
+    reason = f"too few checkpoints ({usable.sum()})" if usable.sum() < FEWEST else ""
+    value = np.nan if reason else pearson(decoded[usable], raw[usable])
+    ratio = np.nan if reason else abs(decoded[usable]).mean() / abs(raw[usable]).mean()
+    return _one("decoded_vs_raw", value, reason) | _one("decoded_to_raw", ratio, reason)
 
 
-def _each(
-    columns: Mapping[str, Array], test: Array, missing: str, statistic: Any
-) -> dict[str, Any]:
-    """A statistic of every score against accuracy, or the reason why not."""
-    result: dict[str, Any] = {}
-    for name, values in columns.items():
-        usable = np.isfinite(values) & np.isfinite(test)
-        why = missing or why_no_pair(values[usable], test[usable])
-        result[name] = why or statistic(values[usable], test[usable])
-    return result
+def _or_reason(missing: str, estimate: Callable[[], xr.Dataset]) -> xr.Dataset:
+    """The estimate, or an empty Dataset that says why there is none."""
+    try:
+        return xr.Dataset(attrs={"reason": missing}) if missing else estimate()
+    except NotMeasured as reason:
+        return xr.Dataset(attrs={"reason": str(reason)})

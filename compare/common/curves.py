@@ -9,18 +9,19 @@ from grokode.compare.common.style import CHANCE, NETWORK, STEPS, TEST
 __all__ = ["accuracy_curve", "loss_curve"]
 
 
-def loss_curve(metrics: xr.Dataset, p: int | None, ax: Axes) -> Axes:
-    """Training loss over steps, and test loss where there is one, with log p beside it.
+def loss_curve(metrics: xr.Dataset, classes: int | None, ax: Axes) -> Axes:
+    """Training loss over steps, and test loss where there is one.
 
-    Without a modulus p there is no such line, and the loss need be no cross-entropy.
+    A cross-entropy has the line of who guesses among the classes; without classes, the loss is a
+    mean of squares.
     """
     metrics = _thinned(metrics)
     ax.plot(metrics.step, metrics.train_loss, **NETWORK, label="network, training loss")
     if metrics.test_loss.notnull().any():
         ax.plot(metrics.step, metrics.test_loss, **TEST, label="network, test loss")
-    if p is not None:
-        ax.axhline(np.log(p), **CHANCE, label="log p")
-    label = "loss" if p is None else "cross-entropy (nats)"
+    if classes is not None:
+        ax.axhline(np.log(classes), **CHANCE, label=f"guessing, log {classes}")
+    label = "mean square error" if classes is None else "cross-entropy (nats)"
     ax.set(xlabel=STEPS, ylabel=label, ylim=(0, None))
     ax.legend(fontsize="small")
     return ax

@@ -1,24 +1,27 @@
-"""Estimates for two series over checkpoints, each a number or the reason why there is none."""
+"""Estimates for two series over checkpoints; `NotMeasured` says why there is none."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import statsmodels.api as sm
+import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
+
+from grokode.compare.common.missing import NotMeasured
 
 __all__ = [
     "BLOCK",
     "FEWEST",
     "block_permutation",
+    "check_pair",
     "lead_lag",
+    "measured",
     "newey_west_lags",
     "pearson",
     "pooled",
     "regression",
     "spearman",
-    "why_no_pair",
     "why_not",
     "wilson",
 ]
@@ -37,7 +40,7 @@ ROUNDING = 1e-12
 
 def block_permutation(
     score: Array, accuracy: Array, *, block: int = BLOCK, draws: int = 999, seed: int = 0
-) -> float | str:
+) -> float:
     """Two-sided p of a Pearson correlation when blocks of the score change places.
 
     Blocks keep the autocorrelation within them; longer trends are broken up, so p is too small
@@ -53,8 +56,13 @@ def block_permutation(
 
     Returns
     -------
-    float, or the reason why there is none
+    float
         (1 + draws at least as far from 0) / (1 + draws).
+
+    Raises
+    ------
+    NotMeasured
+        For series without a correlation, or fewer than `FEWEST` blocks.
 
     Examples
     --------
@@ -63,10 +71,10 @@ def block_permutation(
     >>> block_permutation(x, x + rng.normal(size=100))
     0.001
     """
-    why = why_no_pair(score, accuracy)
+    check_pair(score, accuracy)
     starts = range(0, len(score), block)
-    if why or len(starts) < FEWEST:
-        return why or f"too few blocks ({len(starts)} of {block}; {FEWEST} are needed)"
+    if len(starts) < FEWEST:
+        raise NotMeasured(f"too few blocks ({len(starts)} of {block}; {FEWEST} are needed)")
     blocks = [np.arange(start, min(start + block, len(score))) for start in starts]
     rng = np.random.default_rng(seed)
     x, y = stats.zscore(score), stats.zscore(accuracy) / len(accuracy)
@@ -75,9 +83,7 @@ def block_permutation(
     return float((1 + np.sum(abs(drawn) >= abs(x @ y) - ROUNDING)) / (1 + draws))
 
 
-def regression(
-    accuracy: Array, baselines: Mapping[str, Array], score: Array
-) -> dict[str, Any] | str:
+def regression(accuracy: Array, baselines: Mapping[str, Array], score: Array) -> xr.Dataset:
     """Accuracy on standardised magnitudes, without and with the score.
 
     Ordinary least squares; intervals are 95% with errors that allow for heteroskedasticity and
@@ -91,59 +97,63 @@ def regression(
 
     Returns
     -------
-    dict, or the reason why there is none
-        ``without`` and ``with_score``: ``r2``, ``coefficients`` and ``intervals`` by name;
-        ``partial_correlation`` of score and accuracy given the baselines; ``variance_inflation``
-        of the score, how far they make up its coefficient's variance (above 10 it means little).
+    Dataset
+        ``r2 (model)`` for the models without and with_score; ``coefficient (model, regressor)``
+        and ``interval (model, regressor, end)``, NaN for the score without it;
+        ``partial_correlation`` of score and accuracy given the baselines; ``variance_inflation`` of
+        the score, how far they make up its coefficient's variance (above 10 it means little);
+        ``checkpoints`` and ``lags``.
+
+    Raises
+    ------
+    NotMeasured
+        If there are too few checkpoints, one column is constant, or they are collinear.
     """
     columns = {**baselines, "score": score}
     usable = np.isfinite(accuracy) & np.all([np.isfinite(v) for v in columns.values()], axis=0)
     if usable.sum() < FEWEST + len(columns):
-        return f"too few checkpoints ({usable.sum()}) for {len(columns)} regressors"
+        raise NotMeasured(f"too few checkpoints ({usable.sum()}) for {len(columns)} regressors")
     y = accuracy[usable]
-    standard = {}
-    for name, values in columns.items():
-        spread = values[usable].std()
-        if spread == 0:
-            return f"{name} is constant"
-        standard[name] = (values[usable] - values[usable].mean()) / spread
+    standard = np.stack([values[usable] for values in columns.values()])
+    for name, values in zip(columns, standard, strict=True):
+        if values.std() == 0:
+            raise NotMeasured(f"{name} is constant")
+    standard = stats.zscore(standard, axis=1)
     if y.std() == 0:
-        return "test accuracy is constant"
-    if np.linalg.matrix_rank(np.column_stack(list(standard.values()))) < len(standard):
-        return "the baselines and the score are collinear"
-    lags = newey_west_lags(len(y))
-
-    def regress(names: Sequence[str]) -> tuple[Any, dict[str, Any]]:
-        X = sm.add_constant(np.column_stack([standard[name] for name in names]))
-        fit = sm.OLS(y, X).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
-        intervals = fit.conf_int()
-        return fit, {
-            "r2": float(fit.rsquared),
-            "coefficients": dict(zip(names, map(float, fit.params[1:]), strict=True)),
-            "intervals": {
-                name: [float(low), float(high)]
-                for name, (low, high) in zip(names, intervals[1:], strict=True)
-            },
-        }
-
-    _, without = regress(list(baselines))
-    full, with_score = regress([*baselines, "score"])
-    if 1 - without["r2"] < ROUNDING:
-        return "the baselines leave nothing to explain"
-    gained = (with_score["r2"] - without["r2"]) / (1 - without["r2"])
+        raise NotMeasured("test accuracy is constant")
+    if np.linalg.matrix_rank(standard.T) < len(standard):
+        raise NotMeasured("the baselines and the score are collinear")
+    lags, models = newey_west_lags(len(y)), ("without", "with_score")
+    r2 = np.empty(2)
+    coefficient, interval = (
+        np.full((2, len(columns)), np.nan),
+        np.full((2, len(columns), 2), np.nan),
+    )
+    for model, count in enumerate((len(baselines), len(columns))):
+        design = sm.add_constant(standard[:count].T)
+        fit = sm.OLS(y, design).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+        r2[model], coefficient[model, :count] = fit.rsquared, fit.params[1:]
+        interval[model, :count] = fit.conf_int()[1:]
+    if 1 - r2[0] < ROUNDING:
+        raise NotMeasured("the baselines leave nothing to explain")
+    gained = (r2[1] - r2[0]) / (1 - r2[0])
     # Of a score of variance 1, what the baselines leave of it.
-    left = sm.OLS(standard["score"], full.model.exog[:, :-1]).fit().resid
-    return {
-        "checkpoints": len(y),
-        "lags": lags,
-        "without": without,
-        "with_score": with_score,
-        "partial_correlation": float(np.sign(full.params[-1]) * np.sqrt(max(gained, 0))),
-        "variance_inflation": float(1 / np.mean(left**2)),
-    }
+    left = sm.OLS(standard[-1], design[:, :-1]).fit().resid
+    return xr.Dataset(
+        {
+            "r2": ("model", r2),
+            "coefficient": (("model", "regressor"), coefficient),
+            "interval": (("model", "regressor", "end"), interval),
+            "partial_correlation": np.sign(coefficient[1, -1]) * np.sqrt(max(gained, 0)),
+            "variance_inflation": 1 / np.mean(left**2),
+            "checkpoints": len(y),
+            "lags": lags,
+        },
+        coords={"model": list(models), "regressor": list(columns), "end": ["low", "high"]},
+    )
 
 
-def lead_lag(score: Array, accuracy: Array, spacing: int, most: int = 10) -> dict[str, Any] | str:
+def lead_lag(score: Array, accuracy: Array, spacing: int, most: int = 10) -> xr.Dataset:
     """Correlation of first differences, the score's taken some checkpoints before the accuracy's.
 
     Parameters
@@ -156,47 +166,75 @@ def lead_lag(score: Array, accuracy: Array, spacing: int, most: int = 10) -> dic
 
     Returns
     -------
-    dict, or the reason why there is none
-        ``lags`` in steps (positive: the score moves first) and ``pearson`` at each, or the reason
-        in its place.
+    Dataset
+        ``pearson (lag)``, NaN where ``pearson_reason (lag)`` says why; ``lag`` in steps (positive:
+        the score moves first).
+
+    Raises
+    ------
+    NotMeasured
+        If there are too few checkpoints.
     """
     changes = np.diff(score), np.diff(accuracy)
-    if len(changes[0]) < most + FEWEST:
-        return f"too few checkpoints ({len(score)}) for shifts of {most}"
-    shifts = range(-most, most + 1)
     n = len(changes[0])
-    pairs = [
-        (changes[0][max(-s, 0) : n - max(s, 0)], changes[1][max(s, 0) : n - max(-s, 0)])
-        for s in shifts
-    ]
-    values = [why_no_pair(x, y) or pearson(x, y) for x, y in pairs]
-    return {"lags": [int(s * spacing) for s in shifts], "pearson": values}
+    if n < most + FEWEST:
+        raise NotMeasured(f"too few checkpoints ({len(score)}) for shifts of {most}")
+    shifts = range(-most, most + 1)
+    values, reasons = zip(
+        *(
+            measured(
+                pearson,
+                changes[0][max(-s, 0) : n - max(s, 0)],
+                changes[1][max(s, 0) : n - max(-s, 0)],
+            )
+            for s in shifts
+        ),
+        strict=True,
+    )
+    return xr.Dataset(
+        {"pearson": ("lag", list(values)), "pearson_reason": ("lag", list(reasons))},
+        coords={"lag": [s * spacing for s in shifts]},
+    )
 
 
-def pooled(values: Sequence[float | str]) -> dict[str, Any]:
+def pooled(values: Array) -> xr.Dataset:
     """Mean correlation over runs by Fisher's z, with the 95% t interval over them.
 
     Parameters
     ----------
-    values : sequence
-        One correlation to a run; text, a reason for its absence, is left out and counted.
+    values : array (run,)
+        One correlation to a run; those that are not finite are left out and counted.
+
+    Returns
+    -------
+    Dataset
+        ``mean`` and ``interval (end)``, with their reasons; ``runs`` and ``left_out``.
 
     Examples
     --------
-    >>> together = pooled([0.8, 0.9, "constant"])
-    >>> round(together["mean"], 3), together["runs"], together["left_out"]
+    >>> together = pooled(np.array([0.8, 0.9, np.nan]))
+    >>> round(float(together["mean"]), 3), int(together.runs), int(together.left_out)
     (0.858, 2, 1)
     """
-    numbers = np.array([v for v in values if not isinstance(v, str) and np.isfinite(v)])
-    result: dict[str, Any] = {"runs": len(numbers), "left_out": len(values) - len(numbers)}
-    if not len(numbers):
-        return result | {"mean": "no run has this number"}
-    z = np.arctanh(np.clip(numbers, -1 + 1e-12, 1 - 1e-12))
-    result["mean"] = float(np.tanh(z.mean()))
-    if len(numbers) < 2:
-        return result | {"interval": "one run has no spread"}
-    half = stats.sem(z) * stats.t.ppf(0.975, len(z) - 1)
-    return result | {"interval": [float(np.tanh(z.mean() + s * half)) for s in (-1, 1)]}
+    known = values[np.isfinite(values)]
+    mean, interval = np.nan, np.full(2, np.nan)
+    if len(known):
+        z = np.arctanh(np.clip(known, -1 + 1e-12, 1 - 1e-12))
+        mean = np.tanh(z.mean())
+    if len(known) > 1:
+        half = stats.sem(z) * stats.t.ppf(0.975, len(z) - 1)
+        interval = np.tanh(z.mean() + np.array([-half, half]))
+    return xr.Dataset(
+        {
+            "mean": mean,
+            "mean_reason": "" if len(known) else "no run has this number",
+            "interval": ("end", interval),
+            "interval_reason": "" if len(known) > 1 else "one run has no spread",
+            "runs": len(known),
+            "left_out": len(values) - len(known),
+        },
+        coords={"end": ["low", "high"]},
+    )
 
 
 def newey_west_lags(n: int) -> int:
@@ -232,15 +270,35 @@ def why_not(values: Array, what: str = "test accuracy") -> str:
     return ""
 
 
-def why_no_pair(score: Array, accuracy: Array) -> str:
+def check_pair(score: Array, accuracy: Array) -> None:
+    """Raise `NotMeasured` for two series that have no correlation."""
     if not (np.isfinite(score).all() and np.isfinite(accuracy).all()):
-        return "a checkpoint between them has no score or no accuracy"
-    return why_not(accuracy) or why_not(score, "the score")
+        raise NotMeasured("a checkpoint between them has no score or no accuracy")
+    why = why_not(accuracy) or why_not(score, "the score")
+    if why:
+        raise NotMeasured(why)
+
+
+def measured(statistic: Callable[[Array, Array], float], *series: Array) -> tuple[float, str]:
+    """A statistic of two series and ``""``, or NaN and the reason why there is none.
+
+    Examples
+    --------
+    >>> measured(pearson, np.arange(9.0), np.ones(9))
+    (nan, 'test accuracy is constant')
+    """
+    try:
+        check_pair(*series)
+        return float(statistic(*series)), ""
+    except NotMeasured as reason:
+        return np.nan, str(reason)
 
 
 def pearson(x: Array, y: Array) -> float:
+    """Pearson's correlation of two series that vary."""
     return float(np.corrcoef(x, y)[0, 1])
 
 
 def spearman(x: Array, y: Array) -> float:
+    """Spearman's, with average ranks where values are equal."""
     return float(stats.spearmanr(x, y).statistic)

@@ -15,7 +15,6 @@ from grokode.compare.common.sheets import Sheet, blank_sheet
 from grokode.compare.page.html import Section
 from grokode.compare.question import Datasets, Question
 from grokode.nets.runs import Run
-from grokode.nets.tasks import Modular
 
 __all__ = ["Answer", "about", "answer", "training"]
 
@@ -106,8 +105,8 @@ def training(run: Run) -> Sheet:
     def draw() -> Figure:
         figure, axes = blank_sheet((11, 3.6), 1, 2)
         metrics = run.metrics
-        p = run.config.p if isinstance(run.config.data, Modular) else None
-        loss_curve(metrics, p, axes[0])
+        squares = run.config.loss == "mse"
+        loss_curve(metrics, None if squares else run.config.data.classes, axes[0])
         accuracy_curve(metrics, axes[1])
         return figure
 

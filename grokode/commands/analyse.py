@@ -212,8 +212,9 @@ def scores(
     """
     check_new(figure)
     from grokode import nets
-    from grokode.compare.alignment import statistics
     from grokode.compare.alignment.scores import SCORES
+    from grokode.compare.alignment.statistics import pooled_statistics, score_statistics
+    from grokode.compare.alignment.tables import pooled_json, pooled_table
 
     if score is not None and score not in SCORES:
         raise ValueError(f"score must be one of {', '.join(SCORES)}, got {score!r}")
@@ -224,11 +225,13 @@ def scores(
             raise ValueError(
                 f"{run} holds the seeds {list(opened.seeds)}; choose the one to draw with --seed"
             )
-        numbers = statistics.pooled_statistics(opened, **options)
+        each = {one: score_statistics(opened.select(one), **options) for one in opened.seeds}
+        pooled = pooled_statistics(each)
+        numbers = pooled_json(pooled, each)
         if json:
             print_json(numbers)
             return
-        print_table(statistics.statistics_table(numbers))
+        print_table(pooled_table(pooled))
         steps = "; ".join(f"seed {one}: {step}" for one, step in numbers["t_grok"].items())
         note(f"grokking step: {steps}; {numbers['kind']}")
         return

@@ -1,5 +1,6 @@
 """Training a network, with flags made from the records of its configuration."""
 
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 _DEFAULTS = {"p": 23, "neurons": 512}
-"""Of what a configuration must say."""
+"""Of what a configuration must say, if it has it at all."""
 
 
 def train(arguments: "Sequence[str]") -> "Callable[..., None]":
@@ -64,8 +65,6 @@ def _asked(arguments: "Sequence[str]") -> dict[str, str]:
 
 
 def _own_defaults(record: type) -> dict[str, Any]:
-    from dataclasses import MISSING, fields
-
     return {field.name: field.default for field in fields(record) if field.default is not MISSING}
 
 
@@ -163,7 +162,9 @@ def _configuration(
         return asked[0].replace(**changes), asked[1]
     if preset is not None:
         return nets.preset(preset, **changes), None
-    return nets.TrainingConfig(**_DEFAULTS | changes), None
+    known = {field.name for record in _records(changes, preset) for field in fields(record)}
+    defaults = {name: value for name, value in _DEFAULTS.items() if name in known}
+    return nets.TrainingConfig(**defaults | changes), None
 
 
 def _summary(run: "Run") -> dict[str, Any]:

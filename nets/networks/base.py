@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from grokode.nets.tasks.base import Task
     from grokode.nets.tasks.examples import Examples
 
-__all__ = ["Layout", "Network", "Objective", "Parameters"]
+__all__ = ["Layout", "Network", "Objective", "Parameters", "pair_symbols"]
 
 Parameters = Mapping[str, "Tensor"]
 """Name -> Tensor (seed, *shape)."""
@@ -49,8 +49,9 @@ class Network(Protocol):
     """A frozen record of an architecture's settings; see `grokode.nets.networks.TwoLayer`.
 
     A class attribute ``symmetric`` or property of that name says whether the network treats the two
-    inputs of an example alike. Another, ``steady``, may say that a step's loss and gradient are the
-    same operations on the same memory whatever the step, so that a GPU may replay them.
+    inputs of an example alike; ``TASK``, if there is one, is the type of task it is for unless
+    another is asked for. ``steady``, if true, says that a step's loss and gradient are the same
+    operations on the same memory whatever the step, so that a GPU may replay them.
     """
 
     @property
@@ -98,3 +99,25 @@ class Network(Protocol):
     def work(self, task: "Task") -> int:
         """Size of the largest array of one step, by which the number of threads is chosen."""
         ...
+
+
+def pair_symbols(task: "Task", network: str) -> int:
+    """How many symbols the x and y of a task's pairs are chosen from.
+
+    Raises
+    ------
+    ValueError
+        If the examples are no pairs.
+
+    Examples
+    --------
+    >>> from grokode.nets.tasks import Modular
+    >>> pair_symbols(Modular(p=5), "transformer")
+    5
+    """
+    if task.inputs.ndim != 2 or task.inputs.shape[1] != 2:
+        raise ValueError(
+            f"network {network} answers pairs of symbols, got the task {type(task).__name__}; "
+            "choose the task modular"
+        )
+    return task.classes

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from grokode.nets.networks.base import Layout, Objective, Parameters
 from grokode.nets.records import check_least
+from grokode.nets.tasks.parity import Parity
 from grokode.nets.tasks.sequences import SequenceTask
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Recurrent:
     {'input': (8, 2), 'recurrent': (8, 8), 'input_bias': (8,), 'recurrent_bias': (8,), \
 'readout': (2, 8), 'readout_bias': (2,)}
     """
+
+    TASK: ClassVar[type[SequenceTask]] = Parity
 
     neurons: int = 100
     activation: Literal["relu", "tanh"] = "relu"

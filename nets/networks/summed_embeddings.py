@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grokode.nets.networks.base import Layout, Objective, Parameters
+from grokode.nets.networks.base import Layout, Objective, Parameters, pair_symbols
 from grokode.nets.records import check_choice, check_least
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SummedEmbeddings:
 
     def layout(self, task: "Task") -> dict[str, Layout]:
         """The parameters by name."""
-        table = Layout(("token", "width"), (task.classes, self.width))
+        table = Layout(("token", "width"), (pair_symbols(task, "summed_embeddings"), self.width))
         return {
             "embed": table,
             "W": Layout(("layer", "out", "in"), (self.layers, self.width, self.width)),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from grokode.nets.networks.base import Layout, Objective, Parameters
+from grokode.nets.networks.base import Layout, Objective, Parameters, pair_symbols
 from grokode.nets.records import check_choice, check_least
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Transformer:
 
     def layout(self, task: "Task") -> dict[str, Layout]:
         """The parameters by name, in the order in which they are drawn."""
-        tokens = _symbols(task) + self.equals
+        tokens = pair_symbols(task, "transformer") + self.equals
         d, layers, head = self.width, self.layers, self.width // self.heads
         projection = Layout(("layer", "head", "head_width", "width"), (layers, self.heads, head, d))
         layouts = {
@@ -210,17 +210,7 @@ class Transformer:
 
     def work(self, task: "Task") -> int:
         """Hidden values over all pairs."""
-        return max(self.width, self.neurons) * _symbols(task) ** 2
-
-
-def _symbols(task: "Task") -> int:
-    """How many symbols x and y are chosen from."""
-    if task.inputs.ndim != 2 or task.inputs.shape[1] != 2:
-        raise ValueError(
-            f"network transformer answers pairs of symbols, got the task {type(task).__name__}; "
-            "choose the task modular"
-        )
-    return task.classes
+        return max(self.width, self.neurons) * pair_symbols(task, "transformer") ** 2
 
 
 def _given(initial: "xr.Dataset", name: str, layout: Layout) -> NDArray[Any]:

@@ -18,10 +18,12 @@ looked at.
 from grokode.nets.runs.begun import appearing, asked_of, never_published
 from grokode.nets.runs.layout import METRICS, Layout
 from grokode.nets.runs.run import Run, open_run
+from grokode.nets.runs.store import BusyError
 from grokode.nets.runs.writer import RunWriter
 
 __all__ = [
     "METRICS",
+    "BusyError",
     "Layout",
     "Run",
     "RunWriter",

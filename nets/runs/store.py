@@ -22,6 +22,7 @@ from grokode.nets.runs.layout import Plan
 
 __all__ = [
     "GROUP",
+    "BusyError",
     "Folder",
     "Stepwise",
     "check_chunk",
@@ -37,6 +38,10 @@ GROUP = {"attributes": {}, "zarr_format": 3, "node_type": "group"}
 _BY_HANDLE = os.open in os.supports_dir_fd and os.rename in os.supports_dir_fd
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0)
 _DOCUMENT_BYTES = 2**20
+
+
+class BusyError(ValueError):
+    """The run is being written by another process."""
 
 
 class Folder:
@@ -215,15 +220,15 @@ def check_document(root: Path, plan: Plan, least: int) -> None:
         if _document(root / name / "zarr.json") != GROUP:
             raise ValueError(f"{root / name / 'zarr.json'} is not as it was written")
     file = root / plan.path / "zarr.json"
-    found = _document(file)
-    shape = found.get("shape") if isinstance(found, dict) else None
+    document = _document(file)
+    shape = document.get("shape") if isinstance(document, dict) else None
     length = shape[0] if isinstance(shape, list) and shape else None
     fixed = plan.dims[0] != "step"
     if type(length) is not int or length < least or (fixed and length > least):
         raise ValueError(f"{file} is not of a length of {least} or more")
     # As text, so that 1, 1.0 and true are not one.
     wanted = plan.document(length)
-    if json.dumps(found, sort_keys=True) != json.dumps(wanted, sort_keys=True):
+    if json.dumps(document, sort_keys=True) != json.dumps(wanted, sort_keys=True):
         raise ValueError(f"{file} is not as the configuration has it")
 
 

@@ -21,7 +21,7 @@ from grokode.nets.runs.manifest import JOURNAL, Header, Manifest, chained, versi
 from grokode.nets.runs.output import Output
 from grokode.nets.runs.record import Record
 from grokode.nets.runs.source import Source, read_rows, saved_state, verified
-from grokode.nets.runs.store import Folder, replace_all
+from grokode.nets.runs.store import BusyError, Folder, replace_all
 from grokode.nets.runs.tails import Tails
 from grokode.nets.training.config import TrainingConfig
 
@@ -75,7 +75,7 @@ class RunWriter:
             self._lock.acquire(timeout=0)
         except Timeout:
             self._folder.close()
-            raise ValueError(
+            raise BusyError(
                 f"{self.path} is being written by another process; wait for it or choose another "
                 "directory"
             ) from None

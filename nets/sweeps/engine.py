@@ -13,12 +13,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grokode.files import replace_file
+from grokode.files import create_file, replace_file
 from grokode.nets.sweeps.sweep import Point, Sweep
 
 __all__ = ["PointFailed", "Progress", "run_sweep"]
@@ -28,6 +28,10 @@ _LARGE = 10_000
 """Points above which a sweep is probably a slip."""
 _DEATHS = 3
 """Times that workers may die at a point before it is given up."""
+_LOOK_AGAIN = 0.5
+"""Seconds until a run that another process writes is tried again."""
+_ANSWER_WITHIN = 10
+"""Seconds within which a scheduler answers."""
 
 
 @dataclass(frozen=True)
@@ -121,9 +125,8 @@ def run_sweep(
             waiting.append(point)
 
     def report(running: int) -> Progress:
-        progress = Progress(
-            len(points), done, running, tuple(failed.values()), time.monotonic() - began
-        )
+        in_order = tuple(failed[number] for number in sorted(failed))
+        progress = Progress(len(points), done, running, in_order, time.monotonic() - began)
         on_progress(progress)
         return progress
 
@@ -146,21 +149,26 @@ def train_point(path: str, number: int, sweep: Sweep, threads: int = 1) -> str |
     """Train one point, or what is left of it; returns why it has no result, None if it has one."""
     import torch
 
+    from grokode.nets.runs import BusyError
     from grokode.nets.training.loop import DivergedError, train
 
     torch.set_num_threads(threads)
     point = next(point for point in sweep.points() if point.number == number)
     folder = run_of(Path(path), number)
-    try:
-        train(point.config, folder, seeds=sweep.seeds, resume=True)
-    except DivergedError as error:
-        # Deterministic, so that another try would end the same way.
-        return _note_failure(folder, str(error))
-    except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
-        if "being written by another process" in str(error):
-            return f"another process is training it: {error}"
-        return f"{type(error).__name__}: {error}"
-    return None
+    while True:
+        try:
+            train(point.config, folder, seeds=sweep.seeds, resume=True)
+        except BusyError:
+            # Another sweep is at it, or a cluster gave it to two workers: go on where that one
+            # stops, which is at the end unless it dies.
+            time.sleep(_LOOK_AGAIN)
+        except DivergedError as error:
+            # Deterministic, so that another try would end the same way.
+            return _note_failure(folder, str(error))
+        except (ValueError, TypeError, OSError, RuntimeError, MemoryError) as error:
+            return f"{type(error).__name__}: {error}"
+        else:
+            return None
 
 
 def _note_failure(folder: Path, reason: str) -> str:
@@ -180,8 +188,9 @@ def _take(path: Path, sweep: Sweep) -> None:
             )
         (path / "points").mkdir(parents=True, exist_ok=True)
         text = json.dumps(mine, indent=1).encode()
-        replace_file(file, lambda opened: opened.write(text))
-        return
+        with suppress(FileExistsError):  # of another sweep that began just now
+            create_file(file, lambda opened: opened.write(text))
+            return
     stored = read_record(path)
     for name, value in json.loads(json.dumps(mine)).items():
         if stored.get(name) != value:
@@ -262,6 +271,8 @@ def _trained(
                             queue.append(point)
                             continue
                         reason = f"its worker died {_DEATHS} times"
+                    except Exception as error:  # whatever a scheduler makes of a task it lost
+                        reason = f"{type(error).__name__}: {error}"
                     yield point, reason, len(running)
 
 
@@ -284,5 +295,12 @@ def _executor(
         from distributed import Client
     except ImportError:
         raise ValueError("scheduler needs dask; install grokode[cluster]") from None
-    with Client(scheduler, timeout="10s") as client:
+    try:
+        client = Client(scheduler, timeout=_ANSWER_WITHIN)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"no scheduler answers at {scheduler} within {_ANSWER_WITHIN} s ({error}); start one "
+            "with dask scheduler, or leave --scheduler out"
+        ) from error
+    with client:
         yield client.get_executor(), tasks

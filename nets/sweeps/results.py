@@ -66,18 +66,20 @@ class SweepResult:
         -------
         Dataset
             Over the axes and ``seed``, or over ``point`` and ``seed`` where points were drawn, with
-            the axes' values as coordinates. Datasets must agree in their own dimensions.
+            the axes' values as coordinates.
+
+        Raises
+        ------
+        ValueError
+            If nothing can be measured yet, or a measure's Datasets differ in their own dimensions,
+            as over several p; `tree` holds these.
         """
-        take = final_metrics if measure is None else measure
-        rows: dict[tuple[int, int], xr.Dataset] = {}
-        for point, run in self.runs():
-            for seed in run.seeds:
-                try:
-                    rows[point.number, seed] = _as_dataset(take(run.select(seed)))
-                except ValueError:
-                    continue
-        if not rows:
-            raise ValueError(f"{self.path} has no point that can be measured yet; train it first")
+        rows = self._measured(final_metrics if measure is None else measure)
+        shapes = {tuple(sorted(row.sizes.items())) for row in rows.values()}
+        if len(shapes) > 1:
+            raise ValueError(
+                f"what was measured has different sizes, {sorted(shapes)}; take tree(measure)"
+            )
         nothing = xr.full_like(next(iter(rows.values())), np.nan, dtype=float)
         points = list(self.sweep.points())
         whole = xr.concat(
@@ -98,6 +100,47 @@ class SweepResult:
         )
         return self._over_axes(whole, points)
 
+    def tree(self, measure: Measure) -> xr.DataTree:
+        """A measure of every run and seed, where its Datasets differ in their shapes.
+
+        Parameters
+        ----------
+        measure : as in `dataset`
+
+        Returns
+        -------
+        DataTree
+            A node ``/point/seed`` to each, the values on the axes being its attributes.
+
+        Raises
+        ------
+        ValueError
+            If nothing can be measured yet.
+        """
+        values = {point.number: point.values for point in self.sweep.points()}
+        return xr.DataTree.from_dict(
+            {
+                f"/{number}/{seed}": measured.assign_attrs(measured.attrs | values[number])
+                for (number, seed), measured in self._measured(measure).items()
+            }
+        )
+
+    def _measured(self, measure: Measure) -> dict[tuple[int, int], xr.Dataset]:
+        """By point and seed; without those that the measure refuses."""
+        rows: dict[tuple[int, int], xr.Dataset] = {}
+        for point, run in self.runs():
+            for seed in run.seeds:
+                try:
+                    measured = measure(run.select(seed))
+                except ValueError:
+                    continue
+                rows[point.number, seed] = (
+                    measured if isinstance(measured, xr.Dataset) else xr.Dataset(dict(measured))
+                )
+        if not rows:
+            raise ValueError(f"{self.path} has no point that can be measured yet; train it first")
+        return rows
+
     def _over_axes(self, whole: xr.Dataset, points: list[Point]) -> xr.Dataset:
         if self.sweep.draws:
             return whole.assign_coords(
@@ -106,7 +149,7 @@ class SweepResult:
                     for name in self.sweep.axes
                 }
             )
-        axes = {name: list(values) for name, values in self.sweep.axes.items()}
+        axes = self.sweep.coordinates()
         if not axes:
             return whole.isel(point=0)
         index = xr.Coordinates.from_pandas_multiindex(_multi_index(axes), "point")
@@ -119,10 +162,6 @@ def final_metrics(run: Run) -> dict[str, float]:
     """The last losses, accuracies and norms, and the step they belong to."""
     last = run.metrics.isel(step=-1)
     return {name: float(last[name]) for name in METRICS} | {"step": float(last.step)}
-
-
-def _as_dataset(measured: Mapping[str, Any] | xr.Dataset) -> xr.Dataset:
-    return measured if isinstance(measured, xr.Dataset) else xr.Dataset(dict(measured))
 
 
 def _multi_index(axes: Mapping[str, list[Any]]) -> Any:

@@ -47,7 +47,9 @@ class Sweep:
     base : dict
         Settings that all points share, and ``preset`` if they start from one.
     axes : dict
-        Setting -> its values. With ``draws``, all axes are drawn together instead, see there.
+        Setting -> its values. A value may be a dict of settings that go together, the axis' own
+        among them: ``{"p": [{"p": 7, "learning_rate": 0.1}, ...]}``. With ``draws``, all axes are
+        drawn together instead, see there.
     seeds : sequence of int
         Trained side by side at every point.
     keep : {"all", "ends"}
@@ -85,6 +87,12 @@ class Sweep:
                 raise ValueError("axis seed is what seeds is for; give seeds = [...] instead")
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise ValueError(f"axis {name} needs a list of values, got {values!r}")
+            for value in values:
+                if isinstance(value, Mapping) and name not in value:
+                    raise ValueError(
+                        f"axis {name} has settings that go together, {dict(value)}, without "
+                        f"{name} among them"
+                    )
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different integers, got {list(self.seeds)}")
 
@@ -97,8 +105,18 @@ class Sweep:
         """All points, in order; the last axis runs fastest."""
         combinations = self._drawn() if self.draws else product(*self.axes.values())
         for number, values in enumerate(combinations):
-            at = dict(zip(self.axes, values, strict=True))
-            yield Point(number, at, self._config(at))
+            settings: dict[str, Any] = {}
+            for name, value in zip(self.axes, values, strict=True):
+                settings |= value if isinstance(value, Mapping) else {name: value}
+            at = {name: settings[name] for name in self.axes}
+            yield Point(number, at, self._config(settings))
+
+    def coordinates(self) -> dict[str, list[Any]]:
+        """The values along every axis, without what goes together with them."""
+        return {
+            name: [value[name] if isinstance(value, Mapping) else value for value in values]
+            for name, values in self.axes.items()
+        }
 
     def _drawn(self) -> Iterator[tuple[float, ...]]:
         rng = np.random.default_rng(self.draw_seed)
@@ -145,7 +163,8 @@ def read_sweep(file: str | Path) -> Sweep:
         ``preset``, ``seeds`` (a number of them, or a list), ``keep``, ``draws`` and ``draw_seed``
         at the top, settings under ``[base]`` and axes under ``[axes]``: lists, or ranges
         ``{from = 0.01, to = 10, count = 7, scale = "log"}`` (``linear`` if not given), without
-        ``count`` where there are ``draws``.
+        ``count`` where there are ``draws``. In a list, ``{p = 7, learning_rate = 0.1}`` is a value
+        of the axis p with what goes together with it.
 
     Raises
     ------

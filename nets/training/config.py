@@ -70,7 +70,8 @@ class TrainingConfig:
     Parameters
     ----------
     data : Task, optional
-        See `grokode.nets.tasks`; modular arithmetic if not given. Also its name.
+        See `grokode.nets.tasks`; the network's own ``TASK`` if not given, modular arithmetic if it
+        has none. Also its name.
     network : Network, optional
         See `grokode.nets.networks`; two layers if not given. Also its name.
     rule : OptimizerRule, optional
@@ -108,9 +109,10 @@ class TrainingConfig:
         seed: int = 0,
         **settings: Any,
     ) -> None:
+        chosen = _named("network", network, NETWORKS, TwoLayer)
         given: dict[str, Any] = {
-            "data": _named("data", data, TASKS, Modular),
-            "network": _named("network", network, NETWORKS, TwoLayer),
+            "data": _named("data", data, TASKS, getattr(chosen, "TASK", Modular)),
+            "network": chosen,
             "rule": rule or OptimizerRule,
             "schedule": schedule or Schedule,
         }
@@ -151,7 +153,9 @@ class TrainingConfig:
         data: type[Task] | None = None, network: type[Network] | None = None
     ) -> tuple[type, ...]:
         """The types of the four records, those of the default task and network if not given."""
-        return (data or Modular, network or TwoLayer, OptimizerRule, Schedule)
+        chosen: type = network or TwoLayer
+        task: type = getattr(chosen, "TASK", Modular) if data is None else data
+        return (task, chosen, OptimizerRule, Schedule)
 
     def replace(self, **settings: Any) -> "TrainingConfig":
         """The same with other settings, as `dataclasses.replace` does."""

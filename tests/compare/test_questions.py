@@ -1,6 +1,7 @@
 """Questions as records: one from outside, results kept beside the run, one answer to a claim."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import xarray as xr
 from grokode import compare, nets
 from grokode.compare import cache
 from grokode.compare.common.claims import HOLDS, Claim
+from grokode.compare.common.events import GENERALISED
 from grokode.compare.common.sheets import Sheet, blank_sheet
 from grokode.compare.grokking.stages import stages
 from grokode.compare.lottery.claims import FLOW
@@ -133,15 +135,22 @@ def test_demo_and_report_judge_the_flow_alike(tmp_path):
 
 
 def test_generalisation_has_one_step(tmp_path):
-    """Logged between the checkpoints, which alone would find it later."""
-    config = nets.TrainingConfig(
-        p=5, neurons=48, train_fraction=0.8, seed=3, scale=0.8, learning_rate=0.05, steps=1500
+    """p = 29, 80% of the pairs, seed 3: the checkpoints alone would find it later than the log."""
+    config = nets.preset(
+        "he2026/grokking", p=29, neurons=128, train_fraction=0.8, seed=3, learning_rate=3e-3
     )
-    config = config.replace(checkpoint_every=300, log_every=20)
+    config = config.replace(weight_decay=0.5, steps=1200, checkpoint_every=400, log_every=20)
     run = nets.train(config, tmp_path / "run")
-    event = stages(run).generalised
-    expected = f"not found: {event.reason}" if event.step is None else event.step
-    assert compare.score_statistics(run)["t_grok"] == expected
+    high = run.metrics.test_accuracy >= GENERALISED
+    sustained = high & high.shift(step=-1, fill_value=False) & high.shift(step=-2, fill_value=False)
+    by_hand = int(run.metrics.step[sustained.values.argmax()])
+    assert sustained.any()
+    assert by_hand < int(run.metrics.step[high.values & (run.metrics.step % 400 == 0)][0])
+    assert stages(run).generalised.step == by_hand
+    answered = {name: compare.QUESTIONS[name] for name in ("grokking", "alignment")}
+    plain = {name: one.plain(one.measure(run)) for name, one in answered.items()}
+    assert plain["alignment"]["t_grok"] == by_hand
+    assert str(by_hand) in json.dumps(plain["grokking"])
 
 
 def test_a_ladder_answers_about_its_own_run(tmp_path, run):

@@ -173,5 +173,7 @@ def test_grokking_claims_are_about_pairs_held_out(tmp_path):
     best = float(test.sel(step=slice(measured.memorised.step, None)).max())
     assert verdicts[1].value == pytest.approx(best, abs=1e-12)
     everything = nets.train(CONFIG, tmp_path / "all")
-    judged = judge_stages(stages(everything)) + judge_scores(score_statistics(everything))
+    judged = judge_stages(stages(everything)) + judge_scores(
+        score_statistics(everything)["correlations"]
+    )
     assert {verdict.verdict for verdict in judged} == {"not measured"}

@@ -100,9 +100,9 @@ def test_a_mirrored_pair_is_the_mirror_image_of_a_rare_one():
 def test_free_accuracy_of_a_split_made_by_hand():
     train = [(0, 0), (0, 1), (1, 0), (1, 2)]
     # Of the five others (2, 1) alone is mirrored.
-    found = free_accuracy(3, train, complement(train, 3)[1])
-    assert found["mirrored"] == 1 / 5
-    assert found["with_guesses"] == pytest.approx(1 / 5 + 4 / 5 / 3)
+    free = free_accuracy(3, train, complement(train, 3)[1])
+    assert free["mirrored"] == 1 / 5
+    assert free["with_guesses"] == pytest.approx(1 / 5 + 4 / 5 / 3)
 
 
 @pytest.mark.parametrize("n", [2, 5, 8])
@@ -111,7 +111,7 @@ def test_free_accuracy_of_a_random_split_is_its_mean_over_all_splits(n):
         free_accuracy(3, train, complement(train, 3)[1])
         for train in itertools.combinations(all_pairs(3).tolist(), n)
     ]
-    assert np.mean([found["mirrored"] for found in splits]) == pytest.approx(n / 12)
+    assert np.mean([free["mirrored"] for free in splits]) == pytest.approx(n / 12)
     assert splits[0]["random_split"] == n / 12
 
 

@@ -18,15 +18,24 @@ from grokode.compare.alignment.figures import (
 from grokode.compare.alignment.scores import scores
 from grokode.compare.alignment.statistics import (
     BASELINES,
+    pooled_statistics,
+    score_statistics,
+)
+from grokode.compare.alignment.tables import (
+    pooled_json,
+    pooled_table,
+    statistics_json,
+    statistics_table,
+)
+from grokode.compare.common.estimates import (
     FEWEST,
     block_permutation,
     lead_lag,
     pooled,
     regression,
-    score_statistics,
-    statistics_table,
 )
 from grokode.compare.common.events import boundary
+from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import checkpoint_accuracy
 
 
@@ -67,12 +76,12 @@ def run_of(steps, test, train=None, logged=None):
 def test_permutation_p_is_uniform_without_a_relation():
     """Under the null a p below 0.2 comes up in a fifth of the cases."""
     rng = np.random.default_rng(0)
-    found = [
+    p_values = [
         block_permutation(*rng.normal(size=(2, 40)), block=4, draws=99, seed=seed)
         for seed in range(200)
     ]
     # Four standard errors of a proportion over 200 draws.
-    assert np.mean(np.array(found) <= 0.2) == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / 200))
+    assert np.mean(np.array(p_values) <= 0.2) == pytest.approx(0.2, abs=4 * np.sqrt(0.16 / 200))
 
 
 def test_permutation_sees_a_relation():
@@ -93,8 +102,9 @@ def test_regression_is_least_squares():
     ):
         # A standardised coefficient is the plain one times its regressor's spread.
         standardised = coefficient * values.std()
-        assert fitted["with_score"]["coefficients"][name] == pytest.approx(standardised)
-        low, high = fitted["with_score"]["intervals"][name]
+        full = fitted.sel(model="with_score", regressor=name)
+        assert float(full.coefficient) == pytest.approx(standardised)
+        low, high = full.interval.values
         assert low < standardised < high
         # Errors of 0.3 over 200 draws: two standard errors of 0.021 either way.
         assert high - low == pytest.approx(4 * 0.3 / np.sqrt(200), rel=0.5)
@@ -103,42 +113,52 @@ def test_regression_is_least_squares():
         values - without @ np.linalg.lstsq(without, values, rcond=None)[0] for values in (y, score)
     ]
     partial = stats.pearsonr(*residuals).statistic
-    assert fitted["partial_correlation"] == pytest.approx(partial, abs=1e-10)
+    assert float(fitted.partial_correlation) == pytest.approx(partial, abs=1e-10)
     r2 = stats.pearsonr(score, without @ np.linalg.lstsq(without, score, rcond=None)[0])
-    assert fitted["variance_inflation"] == pytest.approx(1 / (1 - r2.statistic**2))
+    assert float(fitted.variance_inflation) == pytest.approx(1 / (1 - r2.statistic**2))
     # Nearly collinear is a large number, not a warning: the baseline and 1e-7 of noise.
     nearly = regression(y, {"a": a}, a + 1e-7 * noise)
     own = noise - np.column_stack([np.ones(200), a]) @ stats.linregress(a, noise)[1::-1]
     expected = (a + 1e-7 * noise).var() / (1e-14 * own.var())
     # The difference is known to 1e-16 / 1e-7 of itself.
-    assert nearly["variance_inflation"] == pytest.approx(expected, rel=1e-6)
-    assert "constant" in regression(y, {"a": np.ones(200)}, score)
-    assert "collinear" in regression(y, {"a": a, "b": 2 * a + 1}, score)
-    assert "accuracy is constant" in regression(np.ones(200), {"a": a}, score)
-    assert "nothing to explain" in regression(a, {"a": a}, score)
-    assert "too few" in regression(y[:5], {"a": a[:5]}, score[:5])
+    assert float(nearly.variance_inflation) == pytest.approx(expected, rel=1e-6)
+    for match, arguments in (
+        ("a is constant", (y, {"a": np.ones(200)}, score)),
+        ("collinear", (y, {"a": a, "b": 2 * a + 1}, score)),
+        ("accuracy is constant", (np.ones(200), {"a": a}, score)),
+        ("nothing to explain", (a, {"a": a}, score)),
+        ("too few", (y[:5], {"a": a[:5]}, score[:5])),
+    ):
+        with pytest.raises(NotMeasured, match=match):
+            regression(*arguments)
 
 
 def test_lead_lag_finds_who_moves_first():
     x = np.cumsum(np.random.default_rng(3).normal(size=100))
     lag = lead_lag(x, np.roll(x, 3), spacing=100)
-    best = lag["lags"][int(np.argmax(lag["pearson"]))]
-    assert best == 300
-    assert "too few" in lead_lag(x[:12], x[:12], 100)
+    assert int(lag.pearson.idxmax()) == 300
+    with pytest.raises(NotMeasured, match="too few"):
+        lead_lag(x[:12], x[:12], 100)
     # Flat but for the last steps: shifted the other way, those are cut off and nothing is left.
     late = np.where(np.arange(100) < 92, 0.0, x)
-    partly = lead_lag(x, late, 100)["pearson"]
-    assert partly[0] == "test accuracy is constant"
-    assert isinstance(partly[-1], float)
+    partly = lead_lag(x, late, 100)
+    assert np.isnan(partly.pearson[0])
+    assert partly.pearson_reason[0] == "test accuracy is constant"
+    assert np.isfinite(partly.pearson[-1])
+    assert partly.pearson_reason[-1] == ""
 
 
 def test_a_gap_in_a_series_is_no_small_p():
     x = np.random.default_rng(8).normal(size=60)
     broken = np.where(np.arange(60) == 9, np.nan, x)
-    assert "no score or no accuracy" in block_permutation(broken, x)
-    assert "no score or no accuracy" in block_permutation(x, broken)
-    assert block_permutation(x, np.ones(60)) == "test accuracy is constant"
-    assert block_permutation(x, x, block=20) == f"too few blocks (3 of 20; {FEWEST} are needed)"
+    for match, arguments, block in (
+        ("no score or no accuracy", (broken, x), 4),
+        ("no score or no accuracy", (x, broken), 4),
+        ("test accuracy is constant", (x, np.ones(60)), 4),
+        (rf"too few blocks \(3 of 20; {FEWEST} are needed\)", (x, x), 20),
+    ):
+        with pytest.raises(NotMeasured, match=match):
+            block_permutation(*arguments, block=block)
 
 
 def test_longer_blocks_see_through_shared_drift():
@@ -163,21 +183,21 @@ def test_grokking_is_sustained():
 
 
 def test_pooling_is_fishers():
-    pool = pooled([0.5, 0.7, 0.9, "constant"])
+    pool = pooled(np.array([0.5, 0.7, 0.9, np.nan]))
     z = np.arctanh([0.5, 0.7, 0.9])
     low, high = stats.t.interval(0.95, 2, loc=z.mean(), scale=stats.sem(z))
-    assert pool["mean"] == pytest.approx(np.tanh(z.mean()))
-    assert pool["interval"] == pytest.approx([np.tanh(low), np.tanh(high)])
-    assert (pool["runs"], pool["left_out"]) == (3, 1)
-    assert isinstance(pooled(["constant"])["mean"], str)
-    assert isinstance(pooled([0.5])["interval"], str)
+    assert float(pool["mean"]) == pytest.approx(np.tanh(z.mean()))
+    assert pool.interval.values == pytest.approx([np.tanh(low), np.tanh(high)])
+    assert (int(pool.runs), int(pool.left_out)) == (3, 1)
+    assert pooled(np.array([np.nan])).mean_reason == "no run has this number"
+    assert pooled(np.array([0.5])).interval_reason == "one run has no spread"
 
 
 def test_reasons_stand_in_place_of_numbers(tmp_path):
     config = nets.TrainingConfig(
         p=5, neurons=8, steps=40, checkpoint_every=20, log_every=20, train_fraction=0.8
     )
-    few = score_statistics(nets.train(config, tmp_path / "few"))
+    few = statistics_json(score_statistics(nets.train(config, tmp_path / "few")))
     assert few["pearson"]["ell_neuron"] == "too few checkpoints (3; 8 are needed)"
     assert few["t_grok"].startswith("not found")
     json.dumps(few, allow_nan=False)
@@ -190,7 +210,7 @@ def test_reasons_stand_in_place_of_numbers(tmp_path):
         train_fraction=0.8,
         learning_rate=1e-9,
     )
-    constant = score_statistics(nets.train(still, tmp_path / "still"))
+    constant = statistics_json(score_statistics(nets.train(still, tmp_path / "still")))
     assert constant["pearson"]["ell_neuron"] == "test accuracy is constant"
     assert constant["regression"] == "test accuracy is constant"
     json.dumps(constant, allow_nan=False)
@@ -203,14 +223,14 @@ RISING = np.clip(np.linspace(-0.3, 1.5, 60), 0, 1)
 
 def test_a_whole_run_has_every_number():
     run = run_of(STEPS, RISING)
-    table = score_statistics(run, draws=99)
+    table = statistics_json(score_statistics(run, draws=99))
     assert table["t_grok"] == STEPS[np.flatnonzero(RISING >= 0.95)[0]]
     expected = stats.pearsonr(scores(run).weight_norm, RISING).statistic
     assert table["pearson"]["weight_norm"] == pytest.approx(expected)
     assert set(table["regression"]["without"]["coefficients"]) == set(BASELINES)
     assert table["global_phase"]["verdict"] == "unreliable"
     json.dumps(table, allow_nan=False)
-    rows = statistics_table(table)
+    rows = statistics_table(score_statistics(run, draws=9)["correlations"])
     assert len({len(row) for row in rows}) == 1
     assert rows[-1][:2] == ["weight_norm", f"{expected:.4f}"]
     with pytest.raises(ValueError, match="score must be one of"):
@@ -219,40 +239,65 @@ def test_a_whole_run_has_every_number():
 
 def test_missing_checkpoints_leave_no_differences():
     gone = np.delete(np.arange(60), 30)
-    table = score_statistics(run_of(STEPS[gone], RISING[gone]), draws=9)
+    table = statistics_json(score_statistics(run_of(STEPS[gone], RISING[gone]), draws=9))
     for reason in (table["lead_lag"], table["transition"]["ell_neuron"]):
         assert reason.startswith("checkpoints are missing or unevenly spaced: 200 steps follow")
     assert isinstance(table["pearson"]["ell_neuron"], float)
     # The last step of a training need not be a multiple of the rest.
-    last = score_statistics(run_of([*STEPS, STEPS[-1] + 30], [*RISING, 1]), draws=9)
+    last = statistics_json(
+        score_statistics(run_of([*STEPS, STEPS[-1] + 30], [*RISING, 1]), draws=9)
+    )
     assert isinstance(last["lead_lag"], dict)
 
 
 def test_accuracy_that_was_not_logged_is_told_from_no_test_pairs():
-    table = score_statistics(run_of(STEPS, RISING, logged=STEPS + 50), draws=9)
+    table = statistics_json(score_statistics(run_of(STEPS, RISING, logged=STEPS + 50), draws=9))
     assert table["pearson"]["ell_neuron"] == "test accuracy is not logged at any checkpoint"
     json.dumps(table, allow_nan=False)
 
 
 def test_training_pairs_never_all_known_leave_no_saturation():
-    table = score_statistics(run_of(STEPS, RISING, train=np.full(60, 0.9)), draws=9)
+    table = statistics_json(
+        score_statistics(run_of(STEPS, RISING, train=np.full(60, 0.9)), draws=9)
+    )
     for section in ("post_saturation", "permutation"):
         assert table[section]["ell_neuron"] == "the training pairs were never all known"
     assert isinstance(table["pearson"]["ell_neuron"], float)
 
 
+def test_seeds_are_pooled_score_by_score():
+    """Means are those of Fisher's z over the seeds; a seed without the number is counted out."""
+    each = {
+        seed: score_statistics(run_of(STEPS, accuracy), draws=9)
+        for seed, accuracy in ((0, RISING), (1, RISING**2), (2, np.ones(60)))
+    }
+    pool = pooled_statistics(each)
+    values = [one["correlations"].pearson.sel(score="magnitude").item() for one in each.values()]
+    of_one = pool.sel(section="pearson", score="magnitude")
+    assert float(of_one["mean"]) == pytest.approx(np.tanh(np.arctanh(values[:2]).mean()))
+    assert (int(of_one.runs), int(of_one.left_out)) == (2, 1)
+    peaks = [one["correlations"].sel(score="magnitude") for one in each.values()]
+    early = sum(bool(peak.peak < peak.t_grok) for peak in peaks)
+    told = pooled_json(pool, each)
+    assert told["early_peak"]["magnitude"] == early
+    assert told["pearson"]["magnitude"]["left_out"] == 1
+    assert told["seeds"][2]["pearson"]["magnitude"] == "test accuracy is constant"
+    json.dumps(told, allow_nan=False)
+    assert len(pooled_table(pool)) == len(statistics_table(each[0]["correlations"]))
+
+
 def test_figures_show_what_they_were_given():
     run = run_of(STEPS, RISING)
-    found, accuracy = scores(run), checkpoint_accuracy(run)
+    of_run, accuracy = scores(run), checkpoint_accuracy(run)
     axes = Figure().subplots(1, 4)
-    curves = score_curves(found, accuracy, axes[0], names=("ell_global",), t_grok=4500)
+    curves = score_curves(of_run, accuracy, axes[0], names=("ell_global",), t_grok=4500)
     score, test, mark = curves.get_lines()
     assert abs(score.get_ydata()).max() == pytest.approx(1)
     assert (test.get_ydata() == RISING).all()
     assert (np.asarray(mark.get_xdata()) == 4500).all()
-    assert len(score_curves(found, accuracy, axes[1], t_grok="not found").get_lines()) == 4
-    points = score_against_accuracy(found, accuracy, "ell_neuron", axes[2]).collections[0]
+    assert len(score_curves(of_run, accuracy, axes[1]).get_lines()) == 4
+    points = score_against_accuracy(of_run, accuracy, "ell_neuron", axes[2]).collections[0]
     assert (np.asarray(points.get_offsets())[:, 1] == RISING).all()
-    profile = {"lags": [-100, 0, 100], "pearson": [0.5, "the score is constant", -0.25]}
+    profile = xr.Dataset({"pearson": ("lag", [0.5, np.nan, -0.25])}, {"lag": [-100, 0, 100]})
     stems = lead_lag_profile(profile, "ell_neuron", axes[3]).containers[0]
     assert stems.markerline.get_xydata().tolist() == [[-100, 0.5], [100, -0.25]]

@@ -44,7 +44,8 @@ for path in sys.stdin:
 """
 
 
-def test_fifty_kills_lose_nothing_finished(tmp_path):
+@pytest.mark.parametrize("kills", [12, pytest.param(50, marks=pytest.mark.attack)])
+def test_kills_lose_nothing_finished(tmp_path, kills):
     """kill -9 at random moments, each time resumed, against a training that was left alone.
 
     Every other kill waits for one new checkpoint first, so that a slow machine gets somewhere too.
@@ -62,7 +63,7 @@ def test_fifty_kills_lose_nothing_finished(tmp_path):
     )
     moments, seen = random.Random(0), 0
     with server:
-        for kill in range(50):
+        for kill in range(kills):
             states = set(path.glob("state-*.pth"))
             server.stdin.write(f"{path}\n")
             server.stdin.flush()

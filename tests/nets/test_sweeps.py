@@ -1,5 +1,6 @@
 """Sweeps: what points there are, that each is trained once and as if alone, and what is refused."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -12,6 +13,8 @@ import pytest
 
 from grokode import nets
 from grokode.nets import sweeps
+from grokode.nets.runs import RunWriter
+from grokode.nets.sweeps import engine
 from grokode.nets.sweeps.engine import run_of, train_point
 
 BASE = {"p": 5, "neurons": 6, "steps": 40, "checkpoint_every": 20, "log_every": 20}
@@ -110,7 +113,7 @@ def test_a_sweep_is_trained_resumed_and_read_as_one_dataset(tmp_path):
 
 def test_a_killed_worker_costs_nothing(tmp_path):
     """kill -9 of the process that trains: the point goes on from its checkpoint, same bits."""
-    base = BASE | {"steps": 6_000, "checkpoint_every": 100, "log_every": 1_000}
+    base = BASE | {"steps": 3_000, "checkpoint_every": 50, "log_every": 1_000}
     sweep = sweeps.Sweep(base, {"scale": [0.5]})
     killed = []
 
@@ -136,10 +139,17 @@ def test_a_killed_worker_costs_nothing(tmp_path):
     )
 
 
+def _trained_here(sweep, path):
+    """What `run_sweep` does, without a process."""
+    engine._take(path, sweep)
+    for point in sweep.points():
+        assert train_point(str(path), point.number, sweep) is None
+
+
 def test_a_point_trained_twice_is_the_same_run(tmp_path):
     """As a cluster may: the second finds it finished and touches nothing."""
     sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
-    sweeps.run_sweep(sweep, tmp_path / "s", workers=1)
+    _trained_here(sweep, tmp_path / "s")
     folder = run_of(tmp_path / "s", 0)
     before = nets.open_run(folder).weights.theta.values
     assert train_point(str(tmp_path / "s"), 0, sweep) is None
@@ -161,3 +171,111 @@ def test_directories_of_others_and_absurd_sizes_are_left_alone(tmp_path):
     (tmp_path / "bad" / "sweep.json").write_text(json.dumps([1]))
     with pytest.raises(ValueError, match="damaged"):
         sweeps.open_sweep(tmp_path / "bad")
+
+
+def test_settings_that_go_together_are_one_axis(tmp_path):
+    text = "[base]\nneurons = 6\n[axes]\nscale = [0.1, 0.2]\n"
+    (tmp_path / "s.toml").write_text(
+        text + "p = [{p = 5, learning_rate = 0.1}, {p = 7, learning_rate = 0.3}]\n"
+    )
+    sweep = sweeps.read_sweep(tmp_path / "s.toml")
+    assert [(q.config.p, q.config.learning_rate) for q in sweep.points()][:2] == [
+        (5, 0.1),
+        (7, 0.3),
+    ]
+    assert list(sweep.points())[1].values == {"scale": 0.1, "p": 7}
+    assert sweep.coordinates() == {"scale": [0.1, 0.2], "p": [5, 7]}
+    (tmp_path / "s.toml").write_text(text + "p = [{learning_rate = 0.1}]\n")
+    with pytest.raises(ValueError, match=r"axis p has settings that go together, .*, without p"):
+        sweeps.read_sweep(tmp_path / "s.toml")
+
+
+def test_measures_of_different_shapes_make_a_tree(tmp_path):
+    axis = [{"p": p, "learning_rate": 0.1} for p in (5, 7)]
+    _trained_here(sweeps.Sweep(BASE, {"p": axis}, seeds=[2, 3]), tmp_path / "s")
+    result = sweeps.open_sweep(tmp_path / "s")
+    with pytest.raises(ValueError, match=r"different sizes.*take tree"):
+        result.dataset(lambda run: run.spectra())
+    tree = result.tree(lambda run: run.spectra())
+    assert tree["1/3"].attrs["p"] == 7
+    assert [tree[f"{point}/2"].sizes["frequency"] for point in (0, 1)] == [2, 3]
+    losses = result.dataset()
+    assert losses.train_loss.dims == ("p", "seed")
+    assert losses.p.values.tolist() == [5, 7]
+
+
+def _final(path, number=0):
+    return nets.open_run(run_of(path, number)).weights.theta.isel(step=-1).values
+
+
+def test_a_point_that_another_sweep_trains_is_waited_for(tmp_path):
+    """Two sweeps in one directory end as one, and so do two workers with one point."""
+    sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
+    (tmp_path / "s" / "points").mkdir(parents=True)
+    said = []
+    waiting = threading.Thread(
+        target=lambda: said.append(train_point(str(tmp_path / "s"), 0, sweep))
+    )
+    with RunWriter(run_of(tmp_path / "s", 0)):
+        waiting.start()
+        time.sleep(0.3)
+        assert waiting.is_alive()
+    waiting.join()
+    assert said == [None]
+    _trained_here(sweep, tmp_path / "alone")
+    np.testing.assert_array_equal(_final(tmp_path / "s"), _final(tmp_path / "alone"))
+
+
+def test_a_full_disk_costs_its_own_point_and_is_gone_on_from(tmp_path, monkeypatch):
+    sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
+    (tmp_path / "s" / "points").mkdir(parents=True)
+    publish, calls = RunWriter.publish, []
+
+    def full(self, *arguments, **options):
+        calls.append(arguments)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return publish(self, *arguments, **options)
+
+    monkeypatch.setattr(RunWriter, "publish", full)
+    assert "No space left on device" in train_point(str(tmp_path / "s"), 0, sweep)
+    assert nets.open_run(run_of(tmp_path / "s", 0)).metrics.step[-1] < 40
+    assert train_point(str(tmp_path / "s"), 0, sweep) is None
+    assert train_point(str(tmp_path / "other"), 0, sweep) is None
+    np.testing.assert_array_equal(_final(tmp_path / "s"), _final(tmp_path / "other"))
+
+
+def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
+    pytest.importorskip("distributed", reason="grokode[cluster] is not installed")
+    monkeypatch.setattr(engine, "_ANSWER_WITHIN", 0.2)
+    sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
+    with pytest.raises(OSError, match=r"no scheduler answers at tcp://127.0.0.1:9 within 0.2 s"):
+        sweeps.run_sweep(sweep, tmp_path / "s", scheduler="tcp://127.0.0.1:9")
+
+
+def test_a_cluster_trains_the_same_bits_though_a_worker_is_killed(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="grokode[cluster] is not installed")
+    base = BASE | {"steps": 3000, "checkpoint_every": 50, "log_every": 1000}
+    sweep = sweeps.Sweep(base, {"scale": [0.5, 2.0], "learning_rate": [0.1, 1e9]})
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        (nanny,) = cluster.workers.values()
+        killed = threading.Thread(target=_kill_when, args=(run_of(tmp_path / "s", 0), nanny))
+        killed.start()
+        ended = sweeps.run_sweep(sweep, tmp_path / "s", scheduler=cluster.scheduler_address)
+        killed.join()
+    assert (ended.done, [failure.point for failure in ended.failed]) == (2, [1, 3])
+    for number in (0, 2):
+        train_point(str(tmp_path / "alone"), number, sweep)
+        np.testing.assert_array_equal(
+            _final(tmp_path / "s", number), _final(tmp_path / "alone", number)
+        )
+
+
+def _kill_when(run, nanny):
+    """Kill the worker's process as soon as the run has its first checkpoint."""
+    until = time.monotonic() + 120
+    while not (run / "run.json").exists() and time.monotonic() < until:
+        time.sleep(0.005)
+    os.kill(nanny.pid, signal.SIGKILL)

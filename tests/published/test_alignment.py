@@ -7,6 +7,7 @@ from scipy import stats
 from grokode import nets
 from grokode.compare.alignment.scores import scores
 from grokode.compare.alignment.statistics import score_statistics
+from grokode.compare.alignment.tables import statistics_json
 from grokode.compare.common.observe import checkpoint_accuracy
 from tests.published.test_import import QUAD, RELU
 
@@ -28,7 +29,7 @@ def run(published, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def grokking(run):
-    return score_statistics(run)
+    return statistics_json(score_statistics(run))
 
 
 def test_grokking_run(grokking):
@@ -68,10 +69,9 @@ def test_regression(run):
     the norms stored in the run, not those of the checkpoints (R^2 0.934715): found by search, the
     text does not name them.
     """
-    found = score_statistics(run, "ell_neuron_norm", draws=9)["regression"]
-    assert found["without"]["r2"] == pytest.approx(0.934770, abs=1e-6)
-    assert found["with_score"]["r2"] == pytest.approx(0.941911, abs=1e-6)
-    assert found["partial_correlation"] == pytest.approx(-0.331, abs=5e-4)
+    fit = score_statistics(run, "ell_neuron_norm", draws=9)["regression"]
+    assert fit.r2.values == pytest.approx([0.934770, 0.941911], abs=1e-6)
+    assert float(fit.partial_correlation) == pytest.approx(-0.331, abs=5e-4)
 
 
 def test_ties_decide_spearman(run, grokking):
@@ -90,7 +90,8 @@ def test_global_phases_of_the_published_run_are_unreliable(grokking):
 
 
 def test_quad_run(published, tmp_path):
-    found = score_statistics(nets.import_published(published / QUAD, tmp_path / "run"))
-    assert found["t_grok"] == 9200
-    assert found["pearson"]["ell_neuron_norm"] == pytest.approx(0.755449, abs=1e-5)
-    assert found["pearson"]["ell_global"] == pytest.approx(-0.611899, abs=1e-5)
+    statistics = score_statistics(nets.import_published(published / QUAD, tmp_path / "run"))
+    correlations = statistics["correlations"]
+    assert correlations.t_grok == 9200
+    pearson = correlations.pearson.sel(score=["ell_neuron_norm", "ell_global"]).values
+    assert pearson == pytest.approx([0.755449, -0.611899], abs=1e-5)
