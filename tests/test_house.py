@@ -133,7 +133,9 @@ FLOORS = {
     ],
     "benchmarks": [
         {"record", "timings_figure"},
-        {"blowup", "ensemble", "streaming", "training"},
+        {"blowup", "card", "ensemble", "streaming", "training"},
+        {"card_theory", "card_training"},
+        {"card_job"},
         {"__init__"},
         {"draw", "__main__"},
     ],

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from grokode import nets
+from grokode.benchmarks.card_training import ensemble_of
 from grokode.nets.training import graphs
-from grokode.nets.training.ensemble import Ensemble
 from grokode.nets.training.graphs import Replayed
 from tests.nets import tape
 
@@ -165,7 +165,7 @@ def test_a_training_goes_on_on_either_device(tmp_path, then):
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_no_step_on_a_device_waits_and_all_are_replayed(name, monkeypatch):
     config = nets.preset(name, **PUBLISHED[name], device="cuda", warmup=0)
-    ensemble = made(config)
+    ensemble = ensemble_of(config, [0, 1])
     for step in range(2 * graphs._WARM):
         ensemble.loss(step), ensemble.update(step)
     assert [part.refused for part in (ensemble._loss, ensemble._update)] == ["", ""]
@@ -175,21 +175,3 @@ def test_no_step_on_a_device_waits_and_all_are_replayed(name, monkeypatch):
             ensemble.loss(step), ensemble.update(step)
     finally:
         torch.cuda.set_sync_debug_mode("default")
-
-
-def made(config, seeds=(0, 1)):
-    """An ensemble as `train` makes it."""
-    from grokode.nets.tasks.examples import Examples
-    from grokode.nets.training import requests
-
-    device = requests.device_of(config)
-    rows = requests.split(config, seeds, None)["train"]
-    examples = Examples.of(
-        config.data,
-        seeds,
-        [*rows],
-        symmetric=config.symmetric,
-        dtype=getattr(torch, config.dtype),
-        device=device,
-    )
-    return Ensemble(config, seeds, requests.start(config, seeds, None), examples, device)
