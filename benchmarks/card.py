@@ -120,8 +120,6 @@ def _run_job(command: Sequence[str], seconds: float, take: Any) -> str:
                 take(line)
         finally:
             timer.cancel()
-            if job.poll() is None and not late.is_set():
-                job.wait()
     if late.is_set():
         return "ended when the time was up"
     return f"exit status {job.returncode}" if job.returncode else ""

@@ -18,8 +18,8 @@ import torch
 from grokode.files import replace_file
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("grokode", "numpy", "scipy", "numba", "torch", "torchdiffeq", "diffrax", "jax")
-_PACKAGES += ("numba-cuda", "triton")
+_PACKAGES = ["grokode", "numpy", "scipy", "numba", "numba-cuda", "torch", "torchdiffeq", "diffrax"]
+_PACKAGES += ["jax"]
 
 
 def row(

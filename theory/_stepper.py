@@ -93,11 +93,11 @@ def with_constants(
             return tuple(map(converted, constant))
         return number(constant) if isinstance(constant, float) else constant
 
-    code = function.__code__  # type: ignore[attr-defined]
+    code = function.__code__
     return FunctionType(
         code.replace(co_consts=converted(code.co_consts)),
-        function.__globals__,  # type: ignore[attr-defined]
-        closure=function.__closure__,  # type: ignore[attr-defined]
+        function.__globals__,
+        closure=function.__closure__,
     )
 
 

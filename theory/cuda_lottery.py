@@ -4,14 +4,14 @@ The same functions run under numba's CUDA simulator, as those of `grokode.theory
 """
 
 from functools import cache
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
-from numba import cuda
+from numba import config, cuda
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.theory._elliptic import _blowup, _blowup_straight
-from grokode.theory._philox import decide
+from grokode.theory import _elliptic, _philox
 from grokode.theory.cuda_solvers import launch
 from grokode.theory.fourier import check_modulus
 
@@ -75,13 +75,16 @@ def decide_neurons(p: int, first: int, count: int, spread: float, seed: int) -> 
 
 @cache
 def _blowup_kernel() -> Any:
+    functions = _elliptic_functions()
+    blowup, straight = functions["_blowup"], functions["_blowup_straight"]
+
     @cuda.jit
     def run(A: Any, B: Any, out: Any, p: Any) -> None:
         i = cuda.grid(1)  # type: ignore[attr-defined]
         if i < len(out):
-            time = _blowup_straight(A[i].real, A[i].imag, B[i].real, B[i].imag, p)
+            time = straight(A[i].real, A[i].imag, B[i].real, B[i].imag, p)
             if time != time:  # NaN: not one of the many that a fixed number of steps settles
-                time = _blowup(A[i], B[i], p)
+                time = blowup(A[i], B[i], p)
             out[i] = time
 
     return run
@@ -89,6 +92,9 @@ def _blowup_kernel() -> Any:
 
 @cache
 def _lottery_kernel() -> Any:
+    of_tickets = {name: _elliptic_functions()[name] for name in ("_blowup", "_blowup_straight")}
+    decide = _on_device(_philox, of_tickets)["decide"]
+
     @cuda.jit
     def run(winners: Any, times: Any, first: Any, p: Any, seed: Any, spread: Any) -> None:
         row = cuda.grid(1)  # type: ignore[attr-defined]
@@ -96,3 +102,28 @@ def _lottery_kernel() -> Any:
             winners[row], times[row] = decide(first + row, p, seed, spread)
 
     return run
+
+
+@cache
+def _elliptic_functions() -> dict[str, Any]:
+    @cuda.jit(device=True)
+    def two_product(a: Any, b: Any) -> Any:
+        # A compiler for a device fuses products with sums, also one that is used elsewhere, and an
+        # exact sum of a product is then none; this product is not its to fuse.
+        product = cuda.libdevice.dmul_rn(a, b)  # type: ignore[attr-defined]
+        return product, cuda.fma(a, b, -product)  # type: ignore[attr-defined]
+
+    return _on_device(_elliptic, {"_two_product": two_product})
+
+
+def _on_device(module: ModuleType, replaced: dict[str, Any]) -> dict[str, Any]:
+    """A module's scalar functions, compiled for the device; the simulator takes the CPU's."""
+    scope = dict(vars(module))
+    if config.ENABLE_CUDASIM:
+        return scope
+    for name, value in vars(module).items():
+        if hasattr(value, "py_func"):
+            function = FunctionType(value.py_func.__code__, scope, name)
+            scope[name] = cuda.jit(device=True)(function)
+    scope.update(replaced)
+    return scope

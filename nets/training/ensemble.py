@@ -94,11 +94,11 @@ class Ensemble:
         )
         self._optimizer = OPTIMIZERS[config.optimizer](config.rule, [self._buffer])
         rule, device = config.rule, self._buffer.device
-        self._loss, self._update = self._marked_loss, self._plain_update
+        self._loss: Callable[[int], Tensor] = self._marked_loss
         if getattr(config.network, "steady", False):
-            self._loss = replayed(self._loss, device, key=lambda step: None)
+            self._loss = replayed(self._marked_loss, device, key=lambda step: None)
         self._update = replayed(
-            self._update,
+            self._plain_update,
             device,
             key=lambda step: (rule.rate(step), step < (rule.decay_until or math.inf)),
         )

@@ -98,9 +98,13 @@ def capturing(device: torch.device) -> bool:
 
 
 def _cuda(call: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        result = call()
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.current_stream()
+    try:
+        with torch.cuda.graph(graph):
+            result = call()
+    except RuntimeError:
+        torch.cuda.set_stream(stream)  # a capture that fails may leave its own behind
+        raise
     return graph.replay, result
 
 

@@ -121,6 +121,9 @@ def test_device_agrees_with_the_cpu(tmp_path):
     from grokode.theory import cuda_lottery
 
     A, B = np.random.default_rng(0).normal(size=(2, 100_000, 2)) @ [1, 1j]
+    # Sums of products that all but cancel: misaligned, with magnitudes near the separatrix.
+    near = np.exp(1j * (np.pi + 10.0 ** -np.arange(1, 9)))
+    A[:8], B[:8] = 1.0, 0.5**0.5 * near
     # As accurate as the CPU's, whose errors are below 1e-12.
     np.testing.assert_allclose(
         cuda_lottery.blowup_time(A, B, 23), blowup_time(A, B, 23), rtol=1e-11
