@@ -269,7 +269,9 @@ def saved_state(path: Path, record: Record) -> dict[str, Any]:
             f"{file} is missing or was altered, so the training cannot go on exactly; restore "
             "it from a copy"
         )
-    loaded: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+    # On the CPU, wherever it was saved: a training goes on where it can.
+    buffer = io.BytesIO(content)
+    loaded: dict[str, Any] = torch.load(buffer, weights_only=True, map_location="cpu")
     return loaded
 
 
