@@ -28,7 +28,7 @@ class WorkerDiedError(RuntimeError):
 class Ended(NamedTuple):
     """A task that has ended."""
 
-    index: int
+    number: int
     """Among the tasks"""
     result: Any
     """What the function returned; None if it raised"""
@@ -77,7 +77,7 @@ def run_tasks(
 
     Examples
     --------
-    >>> sorted((task.index, task.result) for task in run_tasks(pow, [(2, 3), (3, 2)], workers=1))
+    >>> sorted((task.number, task.result) for task in run_tasks(pow, [(2, 3), (3, 2)], workers=1))
     [(0, 8), (1, 9)]
     """
     queue, deaths = deque(range(len(tasks))), Counter[int]()

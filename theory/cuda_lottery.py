@@ -119,7 +119,7 @@ def _elliptic_functions() -> dict[str, Any]:
 def _on_device(module: ModuleType, replaced: dict[str, Any]) -> dict[str, Any]:
     """A module's scalar functions, compiled for the device; the simulator takes the CPU's."""
     scope = dict(vars(module))
-    if config.ENABLE_CUDASIM:
+    if config.ENABLE_CUDASIM:  # type: ignore[attr-defined]
         return scope
     for name, value in vars(module).items():
         if hasattr(value, "py_func"):

@@ -125,7 +125,7 @@ def stream_winners(
             starts = range(store.done * store.chunk, neurons, store.chunk)
             chunks = [(p, s, min(s + store.chunk, neurons), scale, seed) for s in starts]
             if workers == 1 and scheduler is None:
-                decided = (decide(*of_chunk) for of_chunk in chunks)
+                decided: Iterator[tuple[Array, Array]] = (decide(*of_chunk) for of_chunk in chunks)
             else:
                 decided = _in_order(decide, chunks, workers, scheduler)
             for winners, times in decided:
@@ -158,12 +158,12 @@ def _in_order(
     following = 0
     for ended in run_tasks(partial(_alone, decide), chunks, workers=workers, scheduler=scheduler):
         if ended.error is not None:
-            _, start, stop, *_ = chunks[ended.index]
+            _, start, stop, *_ = chunks[ended.number]
             raise RuntimeError(
                 f"neurons {start} to {stop} are not decided ({ended.error}); resume=True goes on "
                 "with them"
             ) from ended.error
-        waiting[ended.index] = ended.result
+        waiting[ended.number] = ended.result
         while following in waiting:
             yield waiting.pop(following)
             following += 1

@@ -145,18 +145,22 @@ def automaton_json(measured: Datasets) -> dict[str, Any]:
             }
             for within in states.within.values
         },
-        "rates": {
-            str(begin): {
-                "from_step": _number(one.begin_step),
-                "hidden_time": _number(one.hidden_time),
-                "output_time": _number(one.output_time),
-                "explained": {
-                    str(kind): _number(one.explained.sel(kind=kind)) for kind in one.kind.values
-                },
-                "drop_epoch": _number(one["drop"] / states.attrs["epoch"]),
-            }
-            for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
-        },
+        "rates": _rates(pairs, states.attrs["epoch"]),
+    }
+
+
+def _rates(pairs: xr.Dataset, epoch: float) -> dict[str, Any]:
+    return {
+        str(begin): {
+            "from_step": _number(one.begin_step),
+            "hidden_time": _number(one.hidden_time),
+            "output_time": _number(one.output_time),
+            "explained": {
+                str(kind): _number(one.explained.sel(kind=kind)) for kind in one.kind.values
+            },
+            "drop_epoch": _number(one["drop"] / epoch),
+        }
+        for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
     }
 
 
