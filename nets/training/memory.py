@@ -105,7 +105,7 @@ def _of_two_layer(network: TwoLayer, task: Any) -> tuple[float, float]:
 def _of_transformer(network: Transformer, task: Any) -> tuple[float, float]:
     positions = 2 + network.equals
     if network.layers == 1:
-        return 12 * network.width + 3 * network.neurons, 12 * network.width + 2 * network.neurons
+        return 14 * network.width + 3 * network.neurons, 14 * network.width + 2 * network.neurons
     # Autograd keeps what every layer computed at every position.
     one = positions * (10 * network.width + 4 * network.neurons)
     return network.layers * one, one
