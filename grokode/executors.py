@@ -28,8 +28,8 @@ class WorkerDiedError(RuntimeError):
 class Ended(NamedTuple):
     """A task that has ended."""
 
-    number: int
-    """Among the tasks"""
+    task: int
+    """Which of the tasks"""
     result: Any
     """What the function returned; None if it raised"""
     error: Exception | None
@@ -77,7 +77,7 @@ def run_tasks(
 
     Examples
     --------
-    >>> sorted((task.number, task.result) for task in run_tasks(pow, [(2, 3), (3, 2)], workers=1))
+    >>> sorted((end.task, end.result) for end in run_tasks(pow, [(2, 3), (3, 2)], workers=1))
     [(0, 8), (1, 9)]
     """
     queue, deaths = deque(range(len(tasks))), Counter[int]()

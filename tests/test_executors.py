@@ -26,8 +26,8 @@ def die(value):
 def test_every_task_ends_though_a_worker_dies_and_one_raises(tmp_path):
     tasks = [("", 1), (str(tmp_path / "died"), 2), ("", -3), ("", 4)]
     ended = sorted(run_tasks(die_once, tasks, workers=2))
-    assert [task.number for task in ended] == [0, 1, 2, 3]
-    assert [task.result for task in ended] == [1, 4, None, 16]
+    assert [end.task for end in ended] == [0, 1, 2, 3]
+    assert [end.result for end in ended] == [1, 4, None, 16]
     assert str(ended[2].error) == "negative: -3"
     assert (tmp_path / "died").exists()
 

@@ -136,7 +136,7 @@ FLOORS = {
     "benchmarks": [
         {"record", "timings_figure"},
         {"blowup", "card", "ensemble", "streaming", "training"},
-        {"card_theory", "card_training"},
+        {"architectures", "card_theory", "card_training"},
         {"card_job"},
         {"__init__"},
         {"draw", "__main__"},

@@ -158,12 +158,12 @@ def _in_order(
     following = 0
     for ended in run_tasks(partial(_alone, decide), chunks, workers=workers, scheduler=scheduler):
         if ended.error is not None:
-            _, start, stop, *_ = chunks[ended.number]
+            _, start, stop, *_ = chunks[ended.task]
             raise RuntimeError(
                 f"neurons {start} to {stop} are not decided ({ended.error}); resume=True goes on "
                 "with them"
             ) from ended.error
-        waiting[ended.number] = ended.result
+        waiting[ended.task] = ended.result
         while following in waiting:
             yield waiting.pop(following)
             following += 1

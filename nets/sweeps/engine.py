@@ -243,4 +243,4 @@ def _trained(
             reason = str(error)
         elif error is not None:  # whatever a scheduler makes of a task it lost
             reason = f"{type(error).__name__}: {error}"
-        yield waiting[ended.number], reason, ended.running
+        yield waiting[ended.task], reason, ended.running
