@@ -19,6 +19,7 @@ FORBIDDEN = {
 }
 # Of theory, nets takes coordinates and the optimiser's record.
 SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.optimizer")
+SHARED += ("grokode.theory.spelling",)
 # Questions do not import one another.
 QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "circuit", "automata", "alignment")
 IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
@@ -26,7 +27,7 @@ IDENTITIES += ("logits", "mergers", "moments", "pair_flow", "relu", "__init__")
 # A module imports only from floors below its own, or its own.
 FLOORS = {
     "theory": [
-        {"modulus", "optimizer", "_checks", "_elliptic", "_parallel"},
+        {"modulus", "optimizer", "spelling", "_checks", "_elliptic", "_parallel"},
         {"_labels", "_winner_store"},
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"}

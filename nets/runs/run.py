@@ -17,6 +17,7 @@ from grokode.nets.runs.format2 import OldSource, format_of
 from grokode.nets.runs.layout import METRICS
 from grokode.nets.runs.source import Source
 from grokode.nets.runs.store import Stepwise
+from grokode.text import visible
 from grokode.theory import fourier
 
 __all__ = ["EXPORTS", "Run", "open_run"]
@@ -246,7 +247,7 @@ class Run:
         last = self.metrics.isel(step=-1)
         seeds = f", {len(self.seeds)} seeds" if self.seed is None else ""
         return (
-            f"Run {self.path.name}: {self._network()}{seeds}, "
+            f"Run {visible(self.path.name)}: {self._network()}{seeds}, "
             f"{c.optimizer} lr {c.learning_rate:g}, {len(self._steps)} checkpoints to step "
             f"{self._steps[-1]}, training loss {float(last.train_loss.mean()):.4g}"
         )
@@ -260,7 +261,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
+            f"<tr><th style='text-align:left'>{escape(visible(name))}</th>"
+            f"<td>{escape(visible(str(value)))}</td></tr>"
             for name, value in self.describe().items()
         )
         return f"<table>{rows}</table>"
