@@ -82,7 +82,14 @@ FLOORS = {
     ],
     "compare": [
         {f"{question}/__init__" for question in QUESTIONS},
-        {"common/missing", "common/style", "common/cells", "common/kernels", "common/__init__"},
+        {
+            "common/missing",
+            "common/arguments",
+            "common/style",
+            "common/cells",
+            "common/kernels",
+            "common/__init__",
+        },
         {"common/observe", "common/sheets", "common/claims", "common/estimates", "common/curves"},
         {"common/checkpoints"},
         {"common/events"},

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from grokode.files import create_file
 from grokode.nets.networks.two_layer import TwoLayer
+from grokode.nets.records import check_path
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import OldSource, format_of
 from grokode.nets.runs.layout import METRICS
@@ -52,7 +53,7 @@ class Run:
     """
 
     def __init__(self, path: Path, seed: int | None = None) -> None:
-        self.path = Path(path)
+        self.path = check_path("path", path)
         old = format_of(self.path) == FORMAT_2
         self._source: Source | OldSource = OldSource(self.path) if old else Source(self.path)
         self.stored_config = self._source.config
@@ -318,4 +319,4 @@ def open_run(path: str | Path, seed: int | None = None) -> Run:
     ValueError
         If there is no directory, it is no run, or it has no such seed.
     """
-    return Run(Path(path), seed)
+    return Run(check_path("path", path), seed)
