@@ -19,6 +19,7 @@ FORBIDDEN = {
 }
 # Of theory, nets takes coordinates and the optimiser's record.
 SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.optimizer")
+SHARED += ("grokode.theory.spelling",)
 # Questions do not import one another.
 QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "circuit", "automata", "alignment")
 IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
@@ -26,7 +27,7 @@ IDENTITIES += ("logits", "mergers", "moments", "pair_errata", "pair_flow", "relu
 # A module imports only from floors below its own, or its own.
 FLOORS = {
     "theory": [
-        {"modulus", "optimizer", "_checks", "_elliptic", "_parallel"},
+        {"modulus", "optimizer", "spelling", "_checks", "_elliptic", "_parallel"},
         {"_labels", "_philox", "_winner_store"},
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"}
@@ -85,7 +86,14 @@ FLOORS = {
     ],
     "compare": [
         {f"{question}/__init__" for question in QUESTIONS},
-        {"common/missing", "common/style", "common/cells", "common/kernels", "common/__init__"},
+        {
+            "common/missing",
+            "common/arguments",
+            "common/style",
+            "common/cells",
+            "common/kernels",
+            "common/__init__",
+        },
         {"common/observe", "common/sheets", "common/claims", "common/estimates", "common/curves"},
         {"common/checkpoints"},
         {"common/events"},

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_measured
 from grokode.compare.common.cells import Rows, plain, text
 from grokode.compare.logits.budget import common_share
 from grokode.compare.logits.fits import FITS, KERNELS, PEAKS, QUANTILES
@@ -135,6 +136,7 @@ def logits_json(fit: xr.Dataset) -> dict[str, Any]:
 
 def logits_table(fit: xr.Dataset) -> Rows:
     """What Proposition 1 explains of the logits, from `grokode.compare.logits`."""
+    check_measured("fit", fit, "grokode.compare.logits", "accuracy", "r2", "scale")
     return [
         ["logits", "value"],
         ["accuracy over all pairs", f"{float(fit.accuracy):.4f}"],

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_names
 from grokode.compare.common.checkpoints import over_checkpoints
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import training_rule
@@ -162,6 +163,10 @@ def ladder(
     >>> dict(climbed.predictions["ticket_flow"].path.sizes)
     {'step': 3, 'neuron': 4, 'frequency': 2}
     """
+    if predictors is not None:
+        check_names("predictors", predictors)
+    if affordable is not None and not (isinstance(affordable, int | float) and affordable >= 0):
+        raise ValueError(f"affordable must be seconds, at least 0, got {affordable!r}")
     chosen = [get_predictor(name) for name in (PREDICTORS if predictors is None else predictors)]
     rule = training_rule(run)
     observed = observed_spectra(run)

@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from grokode.nets.records import check_path
 from grokode.nets.runs import Run, RunWriter, never_published
 from grokode.nets.tasks.examples import Examples
 from grokode.nets.training import requests
@@ -92,7 +93,7 @@ def train(
     ...     train(config, Path(folder) / "run").weights.step.values.tolist()
     [0, 10, 20]
     """
-    path = Path(out)
+    path = check_path("out", out)
     requests.check_time_limit(time_limit)
     config = requests.with_given(config, initial, train_pairs)
     seeds = requests.check_seeds(config, seeds, intervention)

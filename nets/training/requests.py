@@ -53,10 +53,19 @@ def with_given(
     return config
 
 
+def check_config(config: Any) -> None:
+    """TypeError unless it is a configuration."""
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(
+            f"config must be a TrainingConfig, as from grokode.nets.preset, got {config!r}"
+        )
+
+
 def check_seeds(
     config: TrainingConfig, seeds: Sequence[int] | None, intervention: Intervention | None
 ) -> tuple[int, ...]:
     """The seeds to train; ValueError for seeds or an intervention that cannot be, or too many."""
+    check_config(config)
     if seeds is not None and not isinstance(seeds, Iterable):
         raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
     chosen = tuple(

@@ -140,7 +140,7 @@ def test_a_time_of_its_own_is_the_limit_of_small_steps(clocks):
     follow = moment_flow.clock_flow if clocks else moment_flow.moment_flow
     coarse, fine = (
         follow(start, TrainingRule(p=11, learning_rate=100 / steps), [steps]).isel(step=0)
-        for steps in (4000, 8000)
+        for steps in (1000, 2000)
     )
     limit = 2 * fine.xi_hat - coarse.xi_hat
     own = moment_flow.flow_for(start, TrainingRule(p=11), 100.0, clocks=clocks).xi_hat
