@@ -104,7 +104,7 @@ FLOORS = {
         {"lottery/winners", "lottery/trajectories", "mechanism/measures", "grokking/progress"}
         | {"circuit/measures", "circuit/observe", "circuit/progress"},
         {"lottery/corollary", "lottery/outcomes", "grokking/stages", "alignment/statistics"},
-        {"grokking/perturbed", "grokking/delay"},
+        {"grokking/perturbed", "grokking/delay", "logits/closing"},
         {f"{question}/tables" for question in QUESTIONS}
         | {"lottery/contour_figures", "lottery/trajectory_figures", "lottery/winner_figures"}
         | {"logits/figures", "logits/budget_figures", "mechanism/figures"}

@@ -5,6 +5,7 @@ it does is what a predictor can reach at most.
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,15 @@ RETRAININGS: dict[str, tuple[str, float]] = {
 _LOGGED = 1000
 
 
-def retrained(run: Run) -> xr.Dataset:
+def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
     """Winners and final logits of the network trained again, against those of the run.
 
     Parameters
     ----------
     run : Run
-        Of one seed, addition, at least two checkpoints. As long as the run took, three times.
+        Of one seed, addition, at least two checkpoints.
+    ways : sequence of str
+        Some of `RETRAININGS`; each takes as long as the run took.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def retrained(run: Run) -> xr.Dataset:
     )
     observed = fourier.leading_frequency(fourier.spectrum(last.theta, last.xi)).values
     rows, offset = [], ended - config.steps
-    for dtype, kick in RETRAININGS.values():
+    for dtype, kick in (RETRAININGS[way] for way in ways):
         rng = np.random.default_rng(0)
         layers = [layer.values.astype(float) for layer in (first.theta, first.xi)]
         layers = [w + kick * w.std() * rng.normal(size=w.shape) for w in layers]
@@ -112,7 +115,7 @@ def retrained(run: Run) -> xr.Dataset:
                 }
             )
         )
-    return xr.concat(rows, "retraining").assign_coords(retraining=list(RETRAININGS))
+    return xr.concat(rows, "retraining").assign_coords(retraining=list(ways))
 
 
 def retrained_seconds(run: Run) -> float:

@@ -54,7 +54,7 @@ def measured(run: nets.Run) -> dict[str, Any]:
     told = delay(run, stages(run))
     rows = {"observed": {name: told.attrs[name] for name in ("memorised", "generalised")}}
     each = {theory: told.sel(theory=theory) for theory in THEORIES}
-    each["trained_again"] = retrained(run).sel(retraining="kick")
+    each["trained_again"] = retrained(run, ["kick"]).isel(retraining=0)
     for theory, one in each.items():
         steps = {name: float(one[name]) for name in ("memorised", "generalised")}
         rows[theory] = {name: at if np.isfinite(at) else None for name, at in steps.items()}
