@@ -97,6 +97,7 @@ FLOORS = {
         {"common/observe", "common/sheets", "common/claims", "common/estimates", "common/curves"},
         {"common/checkpoints"},
         {"common/events"},
+        {"common/course"},
         {"question"},
         {
             "lottery/retrained",
@@ -114,8 +115,8 @@ FLOORS = {
         {"automata/mergers"},
         {"lottery/winners", "lottery/trajectories", "mechanism/measures", "grokking/progress"}
         | {"circuit/measures", "circuit/observe", "circuit/progress"},
-        {"lottery/corollary", "grokking/stages", "alignment/statistics"},
-        {"grokking/perturbed"},
+        {"lottery/corollary", "lottery/outcomes", "grokking/stages", "alignment/statistics"},
+        {"grokking/perturbed", "grokking/delay", "logits/closing"},
         {f"{question}/tables" for question in QUESTIONS}
         | {"lottery/contour_figures", "lottery/trajectory_figures", "lottery/winner_figures"}
         | {"logits/figures", "logits/budget_figures", "mechanism/figures"}

@@ -14,6 +14,7 @@ import xarray as xr
 
 from grokode.compare.common.arguments import check_names
 from grokode.compare.common.checkpoints import over_checkpoints
+from grokode.compare.common.course import half_loss
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import training_rule
 from grokode.nets.runs import Run
@@ -280,7 +281,7 @@ def _predict(
         try:
             if predictor.predict is not None and predictor.follows(rule):
                 path = predictor.predict(initial, rule, steps - steps[0])
-                path = path.assign_coords(step=steps)[list(initial.data_vars)]
+                path = _with_half_loss(path).assign_coords(step=steps)[list(initial.data_vars)]
             if predictor.ranks_at_end and path is not None:
                 scores = -fourier.beta(path.isel(step=-1, drop=True))
             else:
@@ -291,6 +292,14 @@ def _predict(
     if not failure and scores.isnull().all():
         failure = "all scores are NaN: the flow diverged, or no ticket of the start can grow"
     return Prediction(predictor, scores, path, outside, failure)
+
+
+def _with_half_loss(path: xr.Dataset) -> xr.Dataset:
+    """A flow that knows its loss knows when it has halved, if only at the steps asked for."""
+    if "loss" not in path or "half_loss" in path.attrs:
+        return path
+    step = half_loss(path.loss)
+    return path.assign_attrs(half_loss=-1 if np.isnan(step) else int(step))
 
 
 def _outside_every_theory(config: TrainingConfig) -> str:

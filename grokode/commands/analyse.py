@@ -31,7 +31,8 @@ def winners(
             help="Predictor to score, repeatable; all if not given: chance, misalignment (least "
             "|D|, the published corollary), largest_magnitude, blowup_time (first to diverge under "
             "the exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow, "
-            "symmetric_flow, harmonic_flow; harmonic_flow:KEPT keeps other modes, as rows+5.",
+            "symmetric_flow, harmonic_flow; harmonic_flow:KEPT keeps other modes, as rows+5; "
+            "retrained is the network, trained again in float32, float64 and from a kicked start.",
         ),
     ] = None,
     seconds: Annotated[
@@ -188,7 +189,8 @@ def grokking(
     """The stages of a training on part of the pairs: memorised, generalised, and what differs.
 
     Accuracy by kind of pair (trained, mirror image trained, truly unseen) beside what mirrored
-    pairs give for free, the balance of loss gradient and decay, and theory's perturbed lottery.
+    pairs give for free, the balance of loss gradient and decay, theory's perturbed lottery, and the
+    step of generalising as theory predicts it.
     What is not found comes back as not found, with the reason.
     """
     check_new(figure)
