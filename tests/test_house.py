@@ -144,7 +144,7 @@ FLOORS = {
     ],
     "benchmarks": [
         {"record", "timings_figure"},
-        {"blowup", "card", "ensemble", "streaming", "training"},
+        {"blowup", "card", "ensemble", "pairs", "recurrent", "streaming", "training"},
         {"architectures", "card_theory", "card_training"},
         {"card_job"},
         {"__init__"},
