@@ -131,7 +131,7 @@ FLOORS = {
     ],
     "benchmarks": [
         {"record", "timings_figure"},
-        {"blowup", "ensemble", "streaming", "training"},
+        {"blowup", "ensemble", "streaming", "training", "pairs", "recurrent"},
         {"__init__"},
         {"draw", "__main__"},
     ],

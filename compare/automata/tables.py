@@ -138,13 +138,7 @@ def automaton_json(measured: Datasets) -> dict[str, Any]:
                 "disagreeing_merged",
             )
         },
-        "law": {
-            f"{within:g}": {
-                str(reading): {str(name): _number(value) for name, value in one.data_vars.items()}
-                for reading, one in measured["law"].sel(within=within).groupby("reading")
-            }
-            for within in states.within.values
-        },
+        "law": _law(measured["law"]),
         "rates": {
             str(begin): {
                 "from_step": _number(one.begin_step),
@@ -157,6 +151,19 @@ def automaton_json(measured: Datasets) -> dict[str, Any]:
             }
             for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
         },
+    }
+
+
+def _law(law: xr.Dataset) -> dict[str, Any]:
+    return {
+        f"{within:g}": {
+            str(reading): {
+                str(name): _number(value.sel(reading=reading, within=within))
+                for name, value in law.data_vars.items()
+            }
+            for reading in law.reading.values
+        }
+        for within in law.within.values
     }
 
 
