@@ -138,6 +138,7 @@ def automaton_json(measured: Datasets) -> dict[str, Any]:
                 "disagreeing_merged",
             )
         },
+<<<<<<< HEAD
         "law": {
             f"{within:g}": {
                 str(reading): {str(name): _number(value) for name, value in one.data_vars.items()}
@@ -161,6 +162,34 @@ def _rates(pairs: xr.Dataset, epoch: float) -> dict[str, Any]:
             "drop_epoch": _number(one["drop"] / epoch),
         }
         for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
+=======
+        "law": _law(measured["law"]),
+        "rates": {
+            str(begin): {
+                "from_step": _number(one.begin_step),
+                "hidden_time": _number(one.hidden_time),
+                "output_time": _number(one.output_time),
+                "explained": {
+                    str(kind): _number(one.explained.sel(kind=kind)) for kind in one.kind.values
+                },
+                "drop_epoch": _number(one["drop"] / states.attrs["epoch"]),
+            }
+            for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
+        },
+>>>>>>> parity
+    }
+
+
+def _law(law: xr.Dataset) -> dict[str, Any]:
+    return {
+        f"{within:g}": {
+            str(reading): {
+                str(name): _number(value.sel(reading=reading, within=within))
+                for name, value in law.data_vars.items()
+            }
+            for reading in law.reading.values
+        }
+        for within in law.within.values
     }
 
 
