@@ -144,13 +144,9 @@ FLOORS = {
     ],
     "benchmarks": [
         {"record", "timings_figure"},
-<<<<<<< HEAD
         {"blowup", "card", "ensemble", "pairs", "recurrent", "streaming", "training"},
         {"architectures", "card_theory", "card_training"},
         {"card_job"},
-=======
-        {"blowup", "ensemble", "streaming", "training", "pairs", "recurrent"},
->>>>>>> parity
         {"__init__"},
         {"draw", "__main__"},
     ],

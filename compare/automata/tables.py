@@ -138,31 +138,6 @@ def automaton_json(measured: Datasets) -> dict[str, Any]:
                 "disagreeing_merged",
             )
         },
-<<<<<<< HEAD
-        "law": {
-            f"{within:g}": {
-                str(reading): {str(name): _number(value) for name, value in one.data_vars.items()}
-                for reading, one in measured["law"].sel(within=within).groupby("reading")
-            }
-            for within in states.within.values
-        },
-        "rates": _rates(pairs, states.attrs["epoch"]),
-    }
-
-
-def _rates(pairs: xr.Dataset, epoch: float) -> dict[str, Any]:
-    return {
-        str(begin): {
-            "from_step": _number(one.begin_step),
-            "hidden_time": _number(one.hidden_time),
-            "output_time": _number(one.output_time),
-            "explained": {
-                str(kind): _number(one.explained.sel(kind=kind)) for kind in one.kind.values
-            },
-            "drop_epoch": _number(one["drop"] / epoch),
-        }
-        for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
-=======
         "law": _law(measured["law"]),
         "rates": {
             str(begin): {
@@ -176,7 +151,6 @@ def _rates(pairs: xr.Dataset, epoch: float) -> dict[str, Any]:
             }
             for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
         },
->>>>>>> parity
     }
 
 
