@@ -80,9 +80,7 @@ def delay(
         _flow(run, staged, threshold, affordable),
     ]
     steps = np.array([row[:2] for row in told], dtype=float)
-    observed = [
-        -1 if at.step is None else at.step for at in (staged.memorised, staged.generalised)
-    ]
+    observed = [-1 if at.step is None else at.step for at in (staged.memorised, staged.generalised)]
     return xr.Dataset(
         {
             "memorised": ("theory", steps[:, 0], {"units": "optimiser steps"}),
