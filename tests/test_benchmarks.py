@@ -14,7 +14,16 @@ import torch
 from matplotlib.figure import Figure
 
 from grokode import benchmarks, nets
-from grokode.benchmarks import architectures, blowup, ensemble, record, streaming, training
+from grokode.benchmarks import (
+    architectures,
+    blowup,
+    ensemble,
+    pairs,
+    record,
+    recurrent,
+    streaming,
+    training,
+)
 from grokode.benchmarks import timings_figure as timings
 
 KEYS = {"name", "ours", "peer", "theirs", "ratio", "unit", "error", "their_error"}
@@ -59,13 +68,13 @@ def test_a_folder_keeps_what_was_measured_and_where(small_blowup, tmp_path):
 
 
 def test_all_are_run_if_none_is_named(monkeypatch):
-    for module in (ensemble, blowup, streaming, training, architectures):
+    for module in (ensemble, blowup, streaming, training, architectures, pairs, recurrent):
         monkeypatch.setattr(module, "rows", lambda name=module.__name__: [name.split(".")[-1]])
     assert benchmarks.run() == list(benchmarks.NAMES)
 
 
 def test_an_unknown_name_is_refused_before_anything_runs():
-    with pytest.raises(ValueError, match=r"one of ensemble, .* architectures, got nope"):
+    with pytest.raises(ValueError, match=r"one of ensemble, blowup, .*, recurrent, got nope"):
         benchmarks.run(["blowup", "nope"])
 
 
@@ -139,6 +148,26 @@ def test_the_error_shows_a_step_that_differs(recipe):
     assert training._difference(right, longer) > 1e-4
     assert right.seconds > 0
     assert longer.seconds > 0
+
+
+def test_pairs_are_timed_beside_tickets():
+    whole, step = pairs.rows(n=400)
+    for row in (whole, step):
+        check_row(row)
+        assert row["ratio"] > 0
+    # Tolerance 1e-8 a step over some dozens of steps.
+    assert whole["error"] < 1e-6
+
+
+def test_recurrent_training_is_that_of_torch():
+    alone, together = recurrent.rows(length=4, neurons=8, timed=3, seeds=2)
+    for row in (alone, together):
+        check_row(row)
+    # Eight steps in float32; a wrong one would show in the second digit of the biases.
+    assert alone["error"] < 1e-5
+    config = nets.preset("vanrossem2025/parity", length=4, neurons=8, **recurrent.SILENT)
+    right, later = recurrent.ours(config, 8)[1], recurrent.plain(config, 9)[1]
+    assert max(abs(right[k] - later[k]).max() / abs(later[k]).max() for k in right) > 1e-3
 
 
 def result(ratio, name="step", **changes):

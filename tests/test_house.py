@@ -19,6 +19,7 @@ FORBIDDEN = {
 }
 # Of theory, nets takes coordinates and the optimiser's record.
 SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.optimizer")
+SHARED += ("grokode.theory.spelling",)
 # Questions do not import one another.
 QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "circuit", "automata", "alignment")
 IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
@@ -26,14 +27,15 @@ IDENTITIES += ("logits", "mergers", "moments", "pair_errata", "pair_flow", "relu
 # A module imports only from floors below its own, or its own.
 FLOORS = {
     "theory": [
-        {"modulus", "optimizer", "_checks", "_elliptic", "_parallel"},
-        {"_labels", "_winner_store"},
+        {"modulus", "optimizer", "spelling", "_checks", "_elliptic", "_parallel"},
+        {"_labels", "_philox", "_winner_store"},
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"}
         | {"_stepper", "_stepper_lanes", "cuda_solvers"},
         {"_updates", "kept"},
         {"_projections"},
         {"_truncation"},
+        {"cuda_lottery"},
         {"neuron_flow", "moment_flow", "harmonic_flow", "lottery", "streaming", "mergers"},
         {"saturation"},
         {"predictors"},
@@ -59,10 +61,11 @@ FLOORS = {
             "networks/recurrent_model",
             "networks/recurrent",
             "networks/__init__",
+            "training/graphs",
             "training/optimizers",
             "training/workers",
         },
-        {"training/config", "training/presets", "training/ensemble"},
+        {"training/config", "training/presets", "training/ensemble", "training/memory"},
         {"training/interventions", "runs/layout", "runs/record"},
         {"runs/manifest", "runs/store"},
         {"runs/format2", "runs/source", "runs/output"},
@@ -83,10 +86,18 @@ FLOORS = {
     ],
     "compare": [
         {f"{question}/__init__" for question in QUESTIONS},
-        {"common/missing", "common/style", "common/cells", "common/kernels", "common/__init__"},
+        {
+            "common/missing",
+            "common/arguments",
+            "common/style",
+            "common/cells",
+            "common/kernels",
+            "common/__init__",
+        },
         {"common/observe", "common/sheets", "common/claims", "common/estimates", "common/curves"},
         {"common/checkpoints"},
         {"common/events"},
+        {"common/course"},
         {"question"},
         {
             "lottery/retrained",
@@ -104,8 +115,8 @@ FLOORS = {
         {"automata/mergers"},
         {"lottery/winners", "lottery/trajectories", "mechanism/measures", "grokking/progress"}
         | {"circuit/measures", "circuit/observe", "circuit/progress"},
-        {"lottery/corollary", "grokking/stages", "alignment/statistics"},
-        {"grokking/perturbed"},
+        {"lottery/corollary", "lottery/outcomes", "grokking/stages", "alignment/statistics"},
+        {"grokking/perturbed", "grokking/delay", "logits/closing"},
         {f"{question}/tables" for question in QUESTIONS}
         | {"lottery/contour_figures", "lottery/trajectory_figures", "lottery/winner_figures"}
         | {"logits/figures", "logits/budget_figures", "mechanism/figures"}
@@ -133,8 +144,9 @@ FLOORS = {
     ],
     "benchmarks": [
         {"record", "timings_figure"},
-        {"blowup", "ensemble", "streaming", "training"},
-        {"architectures"},
+        {"blowup", "card", "ensemble", "pairs", "recurrent", "streaming", "training"},
+        {"architectures", "card_theory", "card_training"},
+        {"card_job"},
         {"__init__"},
         {"draw", "__main__"},
     ],

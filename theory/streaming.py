@@ -6,9 +6,10 @@ winner. A million neurons at p = 997, 5e8 tickets, take 12 MB on disk and hardly
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numba as nb
 import numpy as np
@@ -40,6 +41,8 @@ def stream_winners(
     resume: bool = False,
     workers: int = 1,
     scheduler: str | None = None,
+    generator: Literal["pcg64", "philox"] = "pcg64",
+    device: Literal["cpu", "cuda"] = "cpu",
 ) -> xr.Dataset:
     """Winner and blow-up time of every neuron of a Gaussian network, into a Zarr store.
 
@@ -67,6 +70,12 @@ def stream_winners(
         Processes that decide chunks, if more than one; this one writes them.
     scheduler : str, optional
         Address of a dask scheduler, whose workers decide the chunks instead.
+    generator : {"pcg64", "philox"}
+        Where tickets are drawn from: numpy's generator, block by block, or a counter, which gives
+        any ticket at once. Part of what a stream is.
+    device : {"cpu", "cuda"}
+        Where tickets are drawn and decided; "cuda" has philox alone, and wants chunks of 2**18
+        neurons to be busy. Times agree to rounding.
 
     Returns
     -------
@@ -84,7 +93,8 @@ def stream_winners(
     BlockingIOError
         If another process is writing the store.
     RuntimeError
-        If a chunk cannot be decided by any worker; those before it are kept.
+        If a chunk cannot be decided by any worker; those before it are kept. If there is no CUDA
+        device where one is asked for.
     OSError
         If the scheduler does not answer, or the store cannot be written.
 
@@ -103,7 +113,10 @@ def stream_winners(
     if chunk % _BLOCK:
         raise ValueError(f"chunk must be a multiple of {_BLOCK}, got {chunk}")
     path = Path(out)
-    stream = {"p": p, "neurons": neurons, "scale": scale, "seed": seed}
+    stream: dict[str, Any] = {"p": p, "neurons": neurons, "scale": scale, "seed": seed}
+    decide = _decider(generator, device, seed)
+    if generator != "pcg64":  # streams of old say nothing of theirs
+        stream["generator"] = generator
     store = _open(path, stream, chunk, resume)
     if store.done < store.chunks:
         with store.writing():
@@ -112,9 +125,9 @@ def stream_winners(
             starts = range(store.done * store.chunk, neurons, store.chunk)
             chunks = [(p, s, min(s + store.chunk, neurons), scale, seed) for s in starts]
             if workers == 1 and scheduler is None:
-                decided: Iterator[tuple[Array, Array]] = (_decide(*part) for part in chunks)
+                decided: Iterator[tuple[Array, Array]] = (decide(*of_chunk) for of_chunk in chunks)
             else:
-                decided = _in_order(chunks, workers, scheduler)
+                decided = _in_order(decide, chunks, workers, scheduler)
             for winners, times in decided:
                 store.append(winners, times)
     else:
@@ -135,12 +148,15 @@ def _open(path: Path, stream: dict[str, Any], chunk: int, resume: bool) -> Winne
 
 
 def _in_order(
-    chunks: list[tuple[Any, ...]], workers: int, scheduler: str | None
+    decide: Callable[..., tuple[Array, Array]],
+    chunks: list[tuple[Any, ...]],
+    workers: int,
+    scheduler: str | None,
 ) -> Iterator[tuple[Array, Array]]:
     """Chunks decided by others, in their order: few wait for one before them."""
     waiting: dict[int, tuple[Array, Array]] = {}
     following = 0
-    for ended in run_tasks(_decide_alone, chunks, workers=workers, scheduler=scheduler):
+    for ended in run_tasks(partial(_alone, decide), chunks, workers=workers, scheduler=scheduler):
         if ended.error is not None:
             _, start, stop, *_ = chunks[ended.task]
             raise RuntimeError(
@@ -153,10 +169,44 @@ def _in_order(
             following += 1
 
 
-def _decide_alone(*chunk: Any) -> tuple[Array, Array]:
-    """`_decide` on one thread of a process beside others."""
+def _alone(decide: Callable[..., tuple[Array, Array]], *chunk: Any) -> tuple[Array, Array]:
+    """Decide a chunk on one thread of a process beside others."""
     nb.set_num_threads(1)
-    return _decide(*chunk)
+    return decide(*chunk)
+
+
+def _decider(generator: str, device: str, seed: int) -> Any:
+    """The function that draws and decides; ValueError if there is none, or no such device."""
+    if (generator, device) not in (("pcg64", "cpu"), ("philox", "cpu"), ("philox", "cuda")):
+        raise ValueError(
+            f"generator and device must be pcg64 on cpu, or philox on cpu or cuda, got {generator} "
+            f"on {device}; choose one of these"
+        )
+    if generator == "pcg64":
+        return _decide
+    if seed >= 2**63:
+        raise ValueError(f"seed must be below 2**63 with philox, got {seed}")
+    if device == "cuda":
+        from grokode.theory import cuda_solvers
+
+        cuda_solvers.check_available()
+    return partial(_decide_counted, device)
+
+
+def _decide_counted(
+    device: str, p: int, start: int, stop: int, scale: float, seed: int
+) -> tuple[Array, Array]:
+    """As `_decide`, drawn from the counter."""
+    spread = 2**0.5 * scale / p
+    if device == "cuda":
+        from grokode.theory import cuda_lottery
+
+        return cuda_lottery.decide_neurons(p, start, stop - start, spread, seed)
+    from grokode.theory._philox import decide_loop
+
+    winners, times = np.empty(stop - start, dtype=np.int32), np.empty(stop - start)
+    decide_loop(start, p, seed, spread, winners, times)
+    return winners, times
 
 
 def _decide(p: int, start: int, stop: int, scale: float, seed: int) -> tuple[Array, Array]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from grokode.executors import WorkerDiedError, run_tasks
 from grokode.files import create_file, replace_file
+from grokode.nets.records import check_path
 from grokode.nets.sweeps.sweep import Point, Sweep
 
 __all__ = ["PointFailed", "Progress", "run_sweep"]
@@ -97,7 +98,9 @@ def run_sweep(
     OSError
         If the scheduler does not answer, or the directory cannot be written.
     """
-    path = Path(out)
+    path = check_path("out", out)
+    if not isinstance(sweep, Sweep):
+        raise TypeError(f"sweep must be a Sweep, as from grokode.nets.read_sweep, got {sweep!r}")
     if not 0 < sweep.size <= (_LARGE if not large else sweep.size):
         raise ValueError(
             f"the sweep has {sweep.size} points; more than 0 and at most {_LARGE} are trained "

@@ -11,6 +11,7 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from grokode.nets.records import check_path
 from grokode.nets.runs import Run, RunWriter, never_published
 from grokode.nets.tasks.examples import Examples
 from grokode.nets.training import requests
@@ -92,7 +93,7 @@ def train(
     ...     train(config, Path(folder) / "run").weights.step.values.tolist()
     [0, 10, 20]
     """
-    path = Path(out)
+    path = check_path("out", out)
     requests.check_time_limit(time_limit)
     config = requests.with_given(config, initial, train_pairs)
     seeds = requests.check_seeds(config, seeds, intervention)
@@ -172,7 +173,6 @@ class _Training:
         )
         self._every = _every(config, seeds, device) if config.log_grid else None
         self._ensemble = Ensemble(config, seeds, parameters, self._train, device, workers)
-        self._diverged_at = torch.full((len(seeds),), -1, device=device)
         self._logged = writer.logged
         self._rows: list[tuple[int, NDArray[Any]]] = []
         self._grids: list[NDArray[Any]] = []
@@ -204,10 +204,8 @@ class _Training:
             np.inf if time_limit is None else time.perf_counter() + time_limit,
         )
         while ensemble.seeds:
-            loss = ensemble.loss(self._step)
-            # Looked at only when something is due: a GPU need not wait for the host before that.
-            fresh = (self._diverged_at < 0) & ~torch.isfinite(loss)
-            self._diverged_at = torch.where(fresh, self._step, self._diverged_at)
+            # Nothing is read from a GPU before something is due: it need not wait for the host.
+            ensemble.loss(self._step)
             last = self._step >= config.steps
             log = last or is_due(self._step, config.log_every)
             save = last or is_due(self._step, config.checkpoint_every)
@@ -266,7 +264,7 @@ class _Training:
 
     def _end_diverged(self) -> None:
         """Let go of the seeds whose loss stopped being finite since the last look."""
-        steps = dict(zip(self._ensemble.seeds, self._diverged_at.tolist(), strict=True))
+        steps = dict(zip(self._ensemble.seeds, self._ensemble.diverged_at.tolist(), strict=True))
         diverged = {seed: step for seed, step in steps.items() if step >= 0}
         if not diverged:
             return
@@ -283,7 +281,6 @@ class _Training:
         rows = [row for row, seed in enumerate(self._ensemble.seeds) if seed not in seeds]
         self._train, self._test = (part.select(rows) for part in (self._train, self._test))
         self._every = self._every and self._every.select(rows)
-        self._diverged_at = self._diverged_at[rows]
         self._ensemble.keep(rows, self._train)
 
 

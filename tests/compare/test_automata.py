@@ -11,7 +11,7 @@ import pytest
 import torch
 import xarray as xr
 
-from grokode import theory
+from grokode import nets, theory
 from grokode.compare.automata import clusters, machines, measure, mergers, pair_paths, pairs
 from grokode.compare.automata.animation import animation
 from grokode.compare.automata.machines import Extracted, Sequences
@@ -411,6 +411,31 @@ def test_the_moving_page_holds_every_place(run):
     first = np.ptp(places[0], axis=0) / np.ptp(sent[0].astype(float), axis=0)
     # Both axes have one scale; a place is told to one part in 32767 of the largest.
     assert first[0] == pytest.approx(first[1], rel=1e-3)
+
+
+def test_a_random_automaton_is_learned_and_recognised(tmp_path):
+    config = nets.preset(
+        "vanrossem2025/automaton",
+        states=3,
+        length=5,
+        neurons=30,
+        gain=0.1,
+        learning_rate=0.1,
+        test_sequences=30,
+        test_length=20,
+        steps=4000,
+        checkpoint_every=2000,
+        log_every=500,
+    )
+    run = nets.train(config, tmp_path / "run")
+    last = measure.states_over_training(run, (0.1, 0.3)).isel(step=-1)
+    assert (last.minimal_states == 3).all()
+    assert last.equivalent.all()
+    other = random_machine(3, 0.6, seed=1)
+    assert other != config.data.machine(0)
+    end = measure.last_automaton(run, 0.1 * float(last.sigma))
+    read = Extracted(end.transitions.values, end.outputs.values, end.attrs["start"], 0)
+    assert not machines.equivalent(read, *table(other))
 
 
 # Bad input.

@@ -98,7 +98,9 @@ def test_chunks_are_written_in_their_order_whoever_is_first(monkeypatch):
         return (Ended(i, (i, i), None, 0) for i in (2, 0, 1, 4, 3))
 
     monkeypatch.setattr(streaming, "run_tasks", backwards)
-    assert list(streaming._in_order([()] * 5, 2, None)) == [(i, i) for i in range(5)]
+    assert list(streaming._in_order(streaming._decide, [()] * 5, 2, None)) == [
+        (i, i) for i in range(5)
+    ]
 
 
 def test_a_chunk_that_nobody_decides_ends_the_stream(tmp_path, monkeypatch):
