@@ -217,8 +217,7 @@ def _final_in_own_time(*, clocks: bool) -> Scores:
 def _moment_seconds(*, clocks: bool) -> Callable[[xr.Dataset, TrainingRule], float]:
     def seconds(initial: xr.Dataset, rule: TrainingRule) -> float:
         steps = (rule.steps or 0) if rule.optimizer == "sgd" else OWN_STEPS
-        pairs = (rule.p + 1) // 2 if clocks else len(rule.unordered_pairs()[0])
-        return moment_seconds(initial, steps, pairs)
+        return moment_seconds(initial, replace(rule, steps=steps), clocks=clocks)
 
     return seconds
 

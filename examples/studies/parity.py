@@ -23,6 +23,8 @@ from scipy import stats
 from grokode import compare, nets
 from grokode.compare.automata.measure import DivergedStatesError
 from grokode.compare.common.missing import NotMeasured
+from grokode.compare.common.style import save_figure
+from grokode.files import replace_file
 
 QUESTION = compare.QUESTIONS["automaton"]
 TANH: dict[str, Any] = {"preset": "vanrossem2025/parity-tanh"}
@@ -187,11 +189,12 @@ def main(
                 kept = home / f"{path.name}.json"
                 if not kept.exists():
                     row = trained_row(path, settings | changes, seed, scale)
-                    kept.write_text(json.dumps(row))
+                    text = json.dumps(row)
+                    replace_file(kept, lambda file, text=text: file.write(text.encode()))
                 rows.append(json.loads(kept.read_text()))
             results[name] = rows
             told(name, rows)
-    draw(results).savefig(out, dpi=150)
+    save_figure(draw(results), out, dpi=150)
 
 
 def draw(results: dict[str, list[dict[str, float]]]) -> Figure:
