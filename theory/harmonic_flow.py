@@ -20,6 +20,7 @@ import numba as nb
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from threadpoolctl import threadpool_limits
 
 from grokode.theory import fourier
 from grokode.theory._projections import block_width
@@ -92,7 +93,8 @@ def harmonic_flow(
     moments, settings = np.zeros((2, *state.shape)), optimiser_settings(rule)
     path, losses = np.empty((len(asked), 2, rule.p, neurons)), np.empty(len(asked))
     step, stopped, half_loss = 0, -1, -1
-    with np.errstate(all="ignore"):
+    # Threads of the matrix products beside those of the loops would spin against each other.
+    with np.errstate(all="ignore"), threadpool_limits(1, user_api="blas"):
         loss, gradient = loss_of(*state)
         first = loss
         for index, until in enumerate(asked):

@@ -7,6 +7,7 @@ off the result.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from grokode.compare.common.observe import training_rule
 from grokode.nets.runs import Run
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
+from grokode.theory._parallel import side_by_side
 from grokode.theory.exact import blowup_time
 from grokode.theory.predictors import PREDICTORS, Predictor, get_predictor
 from grokode.theory.rule import TrainingRule
@@ -176,21 +178,22 @@ def ladder(
     initial = observed.isel(step=0, drop=True)
     elsewhere = _outside_every_theory(run.config)
     left = AFFORDABLE if affordable is None else affordable
-    predictions = {}
+    calls = []
     for predictor in chosen:
         seconds = _seconds(predictor, initial, rule) if predictors is None else 0.0
         outside = "; ".join(filter(None, [elsewhere, predictor.covers(rule, initial)]))
         if seconds > left:
-            predictions[predictor.name] = _left_out(predictor, initial, outside, seconds)
+            calls.append(partial(_left_out, predictor, initial, outside, seconds))
             continue
         left -= seconds
-        predictions[predictor.name] = _predict(predictor, initial, rule, steps, outside)
+        calls.append(partial(_predict, predictor, initial, rule, steps, outside))
+    predicted = side_by_side(calls)
     return Ladder(
         path=run.path,
         seed=run.seed,
         observed=observed,
         rule=rule,
-        predictions=predictions,
+        predictions={one.predictor.name: one for one in predicted},
         train_loss=run.metrics.train_loss.load().reindex(step=steps),
     )
 
