@@ -33,7 +33,7 @@ FLOORS = {
         | {"_stepper", "_stepper_lanes", "cuda_solvers"},
         {"_updates", "kept"},
         {"_projections"},
-        {"_truncation"},
+        {"_truncation", "_ordered", "_trained"},
         {"neuron_flow", "moment_flow", "harmonic_flow", "lottery", "streaming", "mergers"},
         {"saturation"},
         {"predictors"},

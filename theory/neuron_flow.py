@@ -8,6 +8,10 @@ With uniform softmax the gradient of the mean loss on a neuron does not involve 
 z = theta[x] + theta[y], sums over the training pairs. The optimiser's own update is applied step by
 step, so this holds for any activation, optimiser and training set, and for several frequencies in a
 neuron, up to the end of the plateau. Cost: O(p^2) a neuron and step.
+
+With a learned embedding theta is a product, and what moves are its factors. The embedding is pulled
+by all neurons, so that neurons no longer move alone: on the plateau they feel one another through
+it, and what is decoupled is the loss only.
 """
 
 from typing import Any
@@ -18,7 +22,10 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import fourier
+from grokode.theory._ordered import Ordered
 from grokode.theory._parallel import parallel
+from grokode.theory._trained import Layers, follow, layers_of, spectra_of
+from grokode.theory._truncation import Projected, ordered_shares, shares
 from grokode.theory._updates import (
     ACTIVATIONS,
     activation_code,
@@ -26,6 +33,7 @@ from grokode.theory._updates import (
     sigma,
     update,
 )
+from grokode.theory.kept import Kept
 from grokode.theory.rule import TrainingRule
 
 __all__ = ["ACTIVATIONS", "PLATEAU_MARGIN", "neuron_flow"]
@@ -83,6 +91,9 @@ def neuron_flow(
     """
     code = activation_code(rule)
     initial, asked = rule.check_network(initial), rule.check_steps(steps)
+    layers = layers_of(initial, rule.p)
+    if layers.features or layers.rows > rule.p:
+        return _coupled(initial, layers, rule, asked, past_plateau)
     weights = fourier.weights(initial)
     state = _to_lanes(np.stack([weights.theta.values, weights.xi.values], axis=1))
     neurons = weights.sizes["neuron"]
@@ -111,6 +122,50 @@ def neuron_flow(
         xr.DataArray(path[:, :, 1], at_steps, (*dims, "output")),
     )
     return result.assign_coords(neuron=weights.neuron).assign_attrs(stopped=int(stopped))
+
+
+class PlateauLoss:
+    """The loss to first order in the logits, log p less the mean margin, and its gradient.
+
+    Parameters
+    ----------
+    rule : TrainingRule
+    separate : bool
+        Whether theta has the input weights of x above those of y, (2 p, neuron).
+    """
+
+    def __init__(self, rule: TrainingRule, separate: bool = False) -> None:
+        p, code = rule.p, activation_code(rule)
+        share = ordered_shares(rule) if separate else shares(rule)
+        rows = np.flatnonzero(share)
+        self._share, self._start = share[rows], np.log(p)
+        self._residual = np.zeros((len(rows), p))
+        cut = Ordered if separate else Projected
+        self._cut = cut(Kept(), p, code, rows, "float64")
+
+    def __call__(self, theta: Array, xi: Array) -> tuple[float, Array]:
+        """As `grokode.theory.harmonic_flow.KeptLoss`."""
+        _, margins = self._cut.forth(theta, xi)
+        assert margins is not None
+        gradient = self._cut.back(theta, xi, self._residual, -self._share)
+        return float(self._start - self._share @ margins), gradient
+
+
+def _coupled(
+    initial: xr.Dataset,
+    layers: Layers,
+    rule: TrainingRule,
+    asked: NDArray[np.int64],
+    past_plateau: bool,
+) -> xr.Dataset:
+    """The flow in the parameters that are trained, where these are not theta and xi."""
+    # Mean margin of PLATEAU_MARGIN log p.
+    least = -np.inf if past_plateau else (1 - PLATEAU_MARGIN) * np.log(rule.p)
+    loss_of = PlateauLoss(rule, layers.rows > rule.p)
+    state = layers.state(initial, "float64")
+    followed = follow(layers, state, loss_of, rule, asked, over=lambda loss: loss < least)
+    path = spectra_of(initial, followed, asked).drop_vars("loss")
+    return path.assign_attrs({"stopped": followed.stopped, "p": rule.p})
 
 
 @parallel
