@@ -23,7 +23,7 @@ from scipy import stats
 from grokode import compare, nets
 from grokode.compare.automata.measure import DivergedStatesError
 from grokode.compare.common.missing import NotMeasured
-from grokode.compare.common.style import save_figure
+from grokode.compare.common.style import plain_log, save_figure
 from grokode.files import replace_file
 
 QUESTION = compare.QUESTIONS["automaton"]
@@ -214,6 +214,7 @@ def draw(results: dict[str, list[dict[str, float]]]) -> Figure:
         ax.set_ylim(len(results) - 0.5, -0.5)
         if column == "test_loss":
             ax.set_xscale("log")
+            plain_log(ax.xaxis)
         ax.set_title(COLUMNS[column], fontsize=9)
         ax.tick_params(axis="x", labelsize=8)
     return figure
