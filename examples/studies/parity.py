@@ -215,7 +215,9 @@ def draw(results: dict[str, list[dict[str, float]]]) -> Figure:
         if column == "test_loss":
             ax.set_xscale("log")
             plain_log(ax.xaxis)
-        ax.set_title(COLUMNS[column], fontsize=9)
+        else:
+            ax.locator_params(axis="x", nbins=4)
+        ax.set_title(COLUMNS[column], fontsize=8)
         ax.tick_params(axis="x", labelsize=8)
     return figure
 
