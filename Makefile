@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 OUT ?= demo
 
-.PHONY: demo test attack long lint types docs clean
+.PHONY: demo test attack long gpu lint types docs clean
 
 demo: $(READY)
 	$(BIN)/grokode demo --out $(OUT)
@@ -34,11 +34,12 @@ docs: $(VENV)/.ready-docs
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet 'pip>=25.1'  # the first that knows dependency groups
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev --editable .
 	touch $@
 
 $(VENV)/.ready-docs: $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group docs
 	touch $@
 
 # Published trainings followed to their end by theory and by training them again: minutes of a core.
@@ -49,6 +50,10 @@ long: $(READY)
 attack: $(READY)
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
 	  -n $(WORKERS) --dist loadfile -m attack tests
+
+# All tests and benchmarks that need a CUDA device, in nine minutes; what was measured is kept.
+gpu: $(READY)
+	MPLBACKEND=Agg $(BIN)/python -m benchmarks gpu
 
 clean:
 	rm -rf $(VENV) build *.egg-info demo site

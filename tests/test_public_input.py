@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 
 from grokode import compare, nets, theory
+from grokode.compare.common.kernels import kernels
 from grokode.theory import (
     exact,
     flow,
@@ -167,6 +168,14 @@ WRONG = {
         lambda s: moment_flow.moment_flow(s, RULE, [0, 1])
     ),
     "theory.moment_flow.clock_flow": spectrum_of(lambda s: moment_flow.clock_flow(s, RULE, [0, 1])),
+    "theory.moment_flow.flow_for": [
+        *spectrum_of(lambda s: moment_flow.flow_for(s, RULE, 1.0, clocks=False)),
+        lambda: moment_flow.flow_for(SPECTRUM, RULE, -1.0, clocks=False),
+    ],
+    "theory.moment_flow.moment_seconds": spectrum_of(
+        lambda s: moment_flow.moment_seconds(s, RULE, clocks=False)
+    ),
+    "theory.neuron_flow.neuron_seconds": spectrum_of(lambda s: neuron_flow.neuron_seconds(s, RULE)),
     "theory.simulate": [
         lambda: solvers.simulate(FLOW, OTHER_P, [0, 1e-3]),
         lambda: solvers.simulate(FLOW, THETA, [0, 1e-3]),
@@ -223,6 +232,20 @@ def test_wrong_input_is_refused_in_one_line(name):
         message = str(refused.value)
         assert message.strip(), f"{name}, case {number}"
         assert len(message.splitlines()) == 1, message
+
+
+@pytest.mark.parametrize("published", ["Quad", "ReLU"])
+def test_activations_as_published_are_known_everywhere(published):
+    ours = {"Quad": "quadratic", "ReLU": "relu"}[published]
+    assert theory.TrainingRule(p=P, activation=published).activation == ours
+    for call in (
+        compare.logits,
+        compare.logit_budget,
+        lambda *a: xr.Dataset(attrs={"r": kernels(P, a[2]).tolist()}),
+    ):
+        xr.testing.assert_identical(call(THETA, XI, published), call(THETA, XI, ours))
+    with pytest.raises(ValueError, match="activation must be"):
+        kernels(P, "tanh")
 
 
 def labelled(dims=("neuron", "x"), last="x"):

@@ -43,7 +43,7 @@ def _cell(value: float | str) -> str:
 def statistics_json(measured: Mapping[str, xr.Dataset]) -> dict[str, Any]:
     """What `grokode.compare.score_statistics` measured as JSON: each number, or its reason."""
     numbers = measured["correlations"]
-    least, permutation = numbers.isel(block=0), numbers.attrs["draws"]
+    shortest = numbers.isel(block=0)
     return {
         "kind": numbers.attrs["kind"],
         "runs": 1,
@@ -59,8 +59,8 @@ def statistics_json(measured: Mapping[str, xr.Dataset]) -> dict[str, Any]:
         }
         | _by_score(numbers, "post_saturation"),
         "transition": _transition(numbers),
-        "permutation": {"draws": permutation, "block": int(least.block)}
-        | _by_score(least, "p_value")
+        "permutation": {"draws": numbers.attrs["draws"], "block": int(shortest.block)}
+        | _by_score(shortest, "p_value")
         | {
             "longer_blocks": {
                 str(int(block)): _by_score(numbers.sel(block=block), "p_value")

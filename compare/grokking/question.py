@@ -44,7 +44,8 @@ def measure(run: Run, /, threshold: float = GENERALISED, affordable: float = 20.
     threshold : float
         Test accuracy from which on the network has generalised.
     affordable : float
-        Seconds of a core; if the harmonic flow takes longer it is left out.
+        Seconds of a core for the checkpoints, see `grokode.compare.grokking.stages.stages`; if the
+        harmonic flow takes longer it is left out.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def measure(run: Run, /, threshold: float = GENERALISED, affordable: float = 20.
         ``series`` and ``pairs`` of `grokode.compare.grokking.stages.Stages`, ``lottery`` and
         ``delay``.
     """
-    staged = stages(run, threshold)
+    staged = stages(run, threshold, affordable=affordable)
     return {
         "series": staged.series,
         "pairs": staged.pairs,
@@ -70,7 +71,7 @@ def tables(measured: Datasets) -> list[Table]:
             boundaries_table(staged),
             "Boundaries as defined; those that are not found are not invented.",
         ),
-        Table("stage by stage", stages_table(staged)),
+        Table("stage by stage", stages_table(staged), _looked_at(staged)),
         Table(
             THEORY,
             theory_table(staged, measured["lottery"]),
@@ -85,6 +86,11 @@ def tables(measured: Datasets) -> list[Table]:
             "harmonic flow is told the first checkpoint alone.",
         ),
     ]
+
+
+def _looked_at(staged: Stages) -> str:
+    looked, all_ = staged.series.sizes["step"], staged.series.attrs["checkpoints"]
+    return f"Looked at {looked} of {all_} checkpoints, evenly spread." if looked < all_ else ""
 
 
 def sheets(measured: Datasets) -> list[Sheet]:

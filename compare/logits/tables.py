@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_measured
 from grokode.compare.common.cells import Rows, plain, text
 from grokode.compare.logits.budget import common_share
 from grokode.compare.logits.fits import FITS, KERNELS, PEAKS, QUANTILES
@@ -137,6 +138,7 @@ def logits_json(fit: xr.Dataset) -> dict[str, Any]:
 
 def logits_table(fit: xr.Dataset) -> Rows:
     """What Proposition 1 explains of the logits, from `grokode.compare.logits`."""
+    check_measured("fit", fit, "grokode.compare.logits", "accuracy", "r2", "scale")
     return [
         ["logits", "value"],
         ["accuracy over all pairs", f"{float(fit.accuracy):.4f}"],
@@ -241,7 +243,7 @@ def closing_table(closed: xr.Dataset) -> Rows:
     >>> from grokode.compare.logits.closing import closing
     >>> wave = np.cos(2 * np.pi * np.arange(5) / 5)[None]
     >>> closing_table(closing(wave, wave))[-1]
-    ['dc', '1', '1']
+    ['dc', '1', '0.2']
     """
     rows = [["put in", "R² at scale 1", "pairs answered rightly"]]
     if closed.attrs["reason"]:

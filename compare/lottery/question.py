@@ -38,7 +38,7 @@ def measure(
     predictors: Sequence[str] | None = None,
     follow: str | None = None,
     neuron: int | None = None,
-    affordable: float = 20.0,
+    affordable: float = 40.0,
 ) -> Datasets:
     """Climb the ladder once and read everything off it.
 
@@ -54,8 +54,8 @@ def measure(
     neuron : int, optional
         The neuron whose tickets are kept; the one of median blow-up if not given.
     affordable : float
-        Seconds of a core; of all predictors those that take longer are left out, and training again
-        likewise.
+        Seconds of a core for all predictors together, see `grokode.compare.ladder`; training again
+        is left out if it takes longer.
 
     Returns
     -------

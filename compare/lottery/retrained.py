@@ -147,9 +147,9 @@ def pairs_right(spectrum: xr.Dataset, activation: str) -> float:
         Spectrum (neuron, frequency).
     activation : str
     """
-    weights = fourier.weights(spectrum)
-    if weights.to_array().isnull().any():
+    if spectrum.to_array().isnull().any():
         return np.nan
+    weights = fourier.weights(spectrum)
     p = weights.sizes["x"]
     answers = np.add.outer(np.arange(p), np.arange(p)).ravel() % p
     given = logits(weights.theta.values, weights.xi.values, activation).argmax(1)

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_measured
 from grokode.compare.common.cells import Rows
 
 __all__ = ["errors_table", "outcomes_table", "partings_table", "winners_table"]
@@ -25,6 +26,7 @@ def winners_table(winners: xr.Dataset, ceiling: xr.Dataset | None = None) -> Row
     list of rows
         A star marks a predictor outside its assumption; "-" stands where there is no number.
     """
+    check_measured("winners", winners, "grokode.compare.winners", "neuron", "accuracy", "reason")
     neurons = winners.sizes["neuron"]
     wrong = ("near tie", "contested", "other")
     header = ["predictor", "winners predicted", "95% interval", "neurons", "in best 3"]
@@ -93,6 +95,8 @@ def partings_table(parted: xr.DataArray) -> Rows:
 
 def errors_table(errors: xr.Dataset, rows: int = 10) -> Rows:
     """Theory against network at steps spread over the plateau and the start of the loss's fall."""
+    of = "grokode.compare.trajectory_errors"
+    check_measured("errors", errors, of, "loss_drop", "beta_error", "step")
     falling = np.flatnonzero(errors.loss_drop.values <= 0.1)
     last = falling[-1] if falling.size else errors.sizes["step"] - 1
     table = [["step", "loss below log p", "same leader", "beta error", "tickets blown up"]]

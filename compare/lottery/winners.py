@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_names
 from grokode.compare.common.cells import plain
 from grokode.compare.common.course import half_loss
 from grokode.compare.common.estimates import wilson
@@ -116,9 +117,11 @@ def winners(
     >>> scored.accuracy.values.tolist()
     [0.5, 1.0]
     """
+    if predictors is not None:
+        check_names("predictors", predictors)
     for name, value in (("near_tie", near_tie), ("contested", contested)):
-        if not value > 0:
-            raise ValueError(f"{name} must be a positive fraction such as 0.05, got {value}")
+        if not (isinstance(value, int | float) and value > 0):
+            raise ValueError(f"{name} must be a positive fraction such as 0.05, got {value!r}")
     if climbed is None:
         named = None if predictors is None else [one for one in predictors if one != "chance"]
         climbed = ladder(run, named)

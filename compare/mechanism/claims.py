@@ -3,8 +3,6 @@
 Source: arXiv:2602.16849, Observations 1 to 4.
 """
 
-from collections.abc import Mapping
-
 from grokode.compare.common.claims import Claim, Verdict
 from grokode.compare.mechanism.tables import measures
 from grokode.compare.question import Datasets
@@ -44,13 +42,13 @@ SWAP = Claim(
 
 def judge_mechanism(measured: Datasets) -> list[Verdict]:
     """Claims on the neurons, from `grokode.compare.mechanism.measures.mechanism`."""
-    values: Mapping[str, float | str] = {m.name: m.value for m in measures(measured)}
     reason = str(measured["about"].attrs["reason"])
-
-    def of(name: str) -> float | str:
-        return values.get(name, reason or "not there")
-
-    swapped = [of(f"swap_{name}") for name in EVEN]
-    reasons = [value for value in swapped if isinstance(value, str)]
-    least = reasons[0] if reasons else min(float(value) for value in swapped)
-    return [*(claim.judge(of(name)) for name, claim in MECHANISM.items()), SWAP.judge(least)]
+    if reason:
+        return [claim.judge(reason) for claim in (*MECHANISM.values(), SWAP)]
+    by_name = {m.name: m for m in measures(measured)}
+    swapped = [by_name[f"swap_{name}"] for name in EVEN]
+    without = next((m.reason for m in swapped if m.reason), "")
+    return [
+        *(claim.judge(by_name[n].reason or by_name[n].value) for n, claim in MECHANISM.items()),
+        SWAP.judge(without or min(m.value for m in swapped)),
+    ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from grokode.compare.common.cells import Rows, or_reason, plain, text
+from grokode.compare.common.cells import Rows, plain, text
 from grokode.compare.mechanism.measures import PUBLISHED_SWAP
 from grokode.compare.mechanism.phases import RANDOM_SINE
 from grokode.compare.question import Datasets
@@ -28,8 +28,10 @@ class Measure:
         1 to 4, the published observation that it is about.
     text : str
         What it is.
-    value : float or str
-        The number, or why there is none.
+    value : float
+        NaN if there is none.
+    reason : str
+        Why there is none, or ``""``.
     theory, random, published : float, optional
         What theory gives, what random weights or phases have on average, and what was published.
     """
@@ -37,7 +39,8 @@ class Measure:
     name: str
     observation: int
     text: str
-    value: float | str
+    value: float
+    reason: str = ""
     theory: float | None = None
     random: float | None = None
     published: float | None = None
@@ -73,17 +76,8 @@ def mechanism_table(measured: Datasets) -> Rows:
     if _about(measured, "reason"):
         return [*rows, ["", "nothing to measure", _about(measured, "reason"), "", "", ""]]
     for m in measures(measured):
-        value = m.value if isinstance(m.value, str) else text(m.value)
-        rows.append(
-            [
-                str(m.observation),
-                m.text,
-                value,
-                text(m.theory),
-                text(m.random),
-                text(m.published),
-            ]
-        )
+        references = map(text, (m.theory, m.random, m.published))
+        rows.append([str(m.observation), m.text, m.reason or text(m.value), *references])
     return rows
 
 
@@ -104,7 +98,7 @@ def mechanism_json(measured: Datasets) -> dict[str, Any]:
     }
     for row, layer in enumerate(measured["history"].layer.values):
         share = measured["history"].initial_share.isel(layer=row).values
-        of_step[f"initial_share_{layer}"] = [_number(_median(now, "")) for now in share]
+        of_step[f"initial_share_{layer}"] = [_number(_median(now)) for now in share]
         of_step[f"participation_{layer}"] = plain(measured["history"].participation.isel(layer=row))
     result: dict[str, Any] = {
         "p": _about(measured, "p"),
@@ -112,7 +106,7 @@ def mechanism_json(measured: Datasets) -> dict[str, Any]:
         "activation": _about(measured, "activation"),
         "step": _about(measured, "step"),
         "reason": _about(measured, "reason"),
-        "measures": {m.name: asdict(m) for m in measures(measured)},
+        "measures": {m.name: _measure_json(m) for m in measures(measured)},
         "history": of_step,
     }
     if _about(measured, "reason"):
@@ -138,6 +132,12 @@ def mechanism_json(measured: Datasets) -> dict[str, Any]:
     return result
 
 
+def _measure_json(measure: Measure) -> dict[str, Any]:
+    values = asdict(measure)
+    reason = values.pop("reason")
+    return values | ({"value": reason} if reason else {})
+
+
 def _waves(measured: Datasets) -> list[Measure]:
     fits, sparsity = measured["fits"], measured["sparsity"]
     reason = fits.attrs["reason"]
@@ -157,7 +157,7 @@ def _waves(measured: Datasets) -> list[Measure]:
                 f"r2_{layer}",
                 1,
                 f"R² of one cosine, {name} weights (median)",
-                _median(r2, reason),
+                *_known(_median(r2), reason),
                 1.0,
                 random_share[layer],
             ),
@@ -165,7 +165,7 @@ def _waves(measured: Datasets) -> list[Measure]:
                 f"participation_{layer}",
                 1,
                 f"inverse participation ratio, {name} weights (median)",
-                _median(participation, "no neuron has a wave in this layer"),
+                *_known(_median(participation), "no neuron has a wave in this layer"),
                 1.0,
                 sparsity.attrs["random"],
             ),
@@ -173,20 +173,20 @@ def _waves(measured: Datasets) -> list[Measure]:
                 f"initial_share_{layer}",
                 1,
                 f"energy at the initial leading frequency, {name} weights (median, last step)",
-                last[layer],
+                *last[layer],
                 kept,
             ),
         ]
     return rows
 
 
-def _last_share(measured: Datasets) -> dict[str, float | str]:
-    """Median share at the first frequency in the last checkpoint, or why there is none."""
+def _last_share(measured: Datasets) -> dict[str, tuple[float, str]]:
+    """Median share at the first frequency in the last checkpoint, and why there is none."""
     if measured["history"].sizes["step"] == 1:
-        return dict.fromkeys(("theta", "xi"), "the run has one checkpoint")
+        return dict.fromkeys(("theta", "xi"), (np.nan, "the run has one checkpoint"))
     last = measured["history"].isel(step=-1)
     return {
-        layer: _median(last.initial_share.sel(layer=layer).values, str(last.reason.item()))
+        layer: _known(_median(last.initial_share.sel(layer=layer).values), str(last.reason.item()))
         for layer in ("theta", "xi")
     }
 
@@ -199,11 +199,11 @@ def _phases(measured: Datasets) -> list[Measure]:
             "mean_abs_sin",
             2,
             "mean |sin D|, D = 2φ - ψ",
-            or_reason(doubling.mean_abs_sin, reason),
+            *_known(doubling.mean_abs_sin, reason),
             0.0,
             RANDOM_SINE,
         ),
-        Measure("mean_cos", 2, "mean cos D", or_reason(doubling.mean_cos, reason), 1.0, 0.0),
+        Measure("mean_cos", 2, "mean cos D", *_known(doubling.mean_cos, reason), 1.0, 0.0),
     ]
 
 
@@ -215,31 +215,29 @@ def _balance(measured: Datasets) -> list[Measure]:
     balance = measured["balance"]
     fewest, most = float(balance.neurons.min()), float(balance.neurons.max())
     expected = float(balance.expected)
-    p_value = or_reason(balance.p_value, balance.attrs["reason"])
+    p_value = _known(balance.p_value, balance.attrs["reason"])
+    words = "even spread over the frequencies, chi-square p-value"
     return [
-        Measure("fewest_neurons", 3, "fewest neurons to a frequency", fewest, expected),
-        Measure("most_neurons", 3, "most neurons to a frequency", most, expected),
-        Measure(
-            "balance_p_value", 3, "even spread over the frequencies, chi-square p-value", p_value
-        ),
+        Measure("fewest_neurons", 3, "fewest neurons to a frequency", fewest, theory=expected),
+        Measure("most_neurons", 3, "most neurons to a frequency", most, theory=expected),
+        Measure("balance_p_value", 3, words, *p_value),
     ]
 
 
 def _uniformity(measured: Datasets) -> list[Measure]:
     uniformity = measured["uniformity"]
     reason = uniformity.attrs["reason"]
-    p_value = or_reason(uniformity.adjusted_p_value.min(), reason)
-    rows = [
-        Measure("uniformity_p_value", 3, "even phases, smallest Rayleigh p-value (Holm)", p_value)
-    ]
+    p_value = _known(uniformity.adjusted_p_value.min(), reason)
+    words = "even phases, smallest Rayleigh p-value (Holm)"
+    rows = [Measure("uniformity_p_value", 3, words, *p_value)]
     for order in uniformity.order.values:
         now = uniformity.sel(order=order)
         name, ordinal = f"noise_{order}", _ORDINALS.get(int(order), f"{order}th")
-        noise, as_little = (or_reason(n, reason) for n in (now.noise, now.noise_p_value))
+        noise, as_little = (_known(n, reason) for n in (now.noise, now.noise_p_value))
         words = f"N resultant² of the phases, {ordinal} order (mean)"
-        rows.append(Measure(name, 3, words, noise, theory=0.0, random=1.0))
+        rows.append(Measure(name, 3, words, *noise, theory=0.0, random=1.0))
         words = f"random phases with as little, {ordinal} order (part)"
-        rows.append(Measure(f"{name}_p_value", 3, words, as_little))
+        rows.append(Measure(f"{name}_p_value", 3, words, *as_little))
     return rows
 
 
@@ -251,7 +249,7 @@ def _homogeneity(measured: Datasets) -> list[Measure]:
             f"variation_{kind}_{layer}",
             3,
             f"variation of the {name} magnitudes {words}",
-            or_reason(homogeneity[f"variation_{kind}"].sel(layer=layer), reason),
+            *_known(homogeneity[f"variation_{kind}"].sel(layer=layer), reason),
             theory=0.0,
         )
         for layer, name in (("theta", "input"), ("xi", "output"))
@@ -273,7 +271,7 @@ def _leakage(measured: Datasets) -> list[Measure]:
                     f"leakage_{layer}_{r}",
                     1,
                     f"{name} magnitude at {r}k over that at k (median)",
-                    or_reason(
+                    *_known(
                         middle.sel(at),
                         leakage.attrs["reason"]
                         or f"{r}k is 0 or k itself at p = {_about(measured, 'p')}",
@@ -299,7 +297,7 @@ def _swap(measured: Datasets) -> list[Measure]:
             4,
             f"accuracy under {name}"
             + (", its own" if name == _about(measured, "activation") else ""),
-            or_reason(
+            *_known(
                 swap.accuracy.sel(activation=name), str(swap.reason.sel(activation=name).item())
             ),
             random=swap.attrs["chance"],
@@ -313,10 +311,16 @@ def _about(measured: Datasets, name: str) -> Any:
     return measured["about"].attrs[name]
 
 
-def _median(values: Sequence[float] | np.ndarray, reason: str) -> float | str:
+def _known(value: float | xr.DataArray, reason: str) -> tuple[float, str]:
+    """A number and ``""``, or NaN and the reason why there is none."""
+    return (float(value), "") if np.isfinite(value) else (np.nan, reason)
+
+
+def _median(values: Sequence[float] | np.ndarray) -> float:
+    """Median of the numbers that are finite, NaN if none is."""
     known = np.asarray(values)[np.isfinite(values)]
-    return float(np.median(known)) if known.size else reason
+    return float(np.median(known)) if known.size else np.nan
 
 
-def _number(value: float | str) -> float | None:
-    return None if isinstance(value, str) or np.isnan(value) else value
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else value

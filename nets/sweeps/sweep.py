@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from grokode.nets.records import check_choice, nearest
+from grokode.nets.records import check_choice, check_path, nearest
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.presets import preset
 
@@ -93,6 +93,15 @@ class Sweep:
                         f"axis {name} has settings that go together, {dict(value)}, without "
                         f"{name} among them"
                     )
+        set_by: dict[str, str] = {}
+        for axis, values in self.axes.items():
+            together = {axis}.union(*(value for value in values if isinstance(value, Mapping)))
+            for name in sorted(together):
+                if name in set_by:
+                    raise ValueError(
+                        f"axes {set_by[name]} and {axis} both set {name}; leave it to one of them"
+                    )
+                set_by[name] = axis
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different integers, got {list(self.seeds)}")
 
@@ -171,7 +180,7 @@ def read_sweep(file: str | Path) -> Sweep:
     ValueError
         If the file is no sweep, naming what is wrong.
     """
-    path = Path(file)
+    path = check_path("file", file)
     try:
         stored = tomllib.loads(path.read_text())
     except FileNotFoundError:

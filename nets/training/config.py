@@ -11,7 +11,7 @@ from grokode.nets.tasks import TASKS, Modular, Task
 from grokode.nets.training.optimizers import OPTIMIZERS
 from grokode.theory.optimizer import OptimizerRule
 
-__all__ = ["Schedule", "TrainingConfig", "is_due", "parse_setting"]
+__all__ = ["Schedule", "TrainingConfig", "check_config", "is_due", "parse_setting"]
 
 
 @dataclass(frozen=True)
@@ -243,6 +243,9 @@ def parse_setting(
     >>> parse_setting("steps", "500"), parse_setting("betas", "0.9,0.999")
     (500, (0.9, 0.999))
     """
+    for given, value in (("name", name), ("text", text)):
+        if not isinstance(value, str):
+            raise TypeError(f"{given} must be text, got {value!r}")
     homes = {setting: kind for kind in (*kinds, _Seed) for setting in _settings(kind)}
     if name not in homes:
         raise ValueError(
@@ -250,6 +253,14 @@ def parse_setting(
             f"{', '.join(homes)}"
         )
     return records.parse(homes[name], name, text)
+
+
+def check_config(config: Any) -> None:
+    """TypeError unless it is a configuration."""
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(
+            f"config must be a TrainingConfig, as from grokode.nets.preset, got {config!r}"
+        )
 
 
 def is_due(step: int, every: int | str) -> bool:

@@ -11,8 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from grokode.nets import tasks
 from grokode.nets.runs import Run
 from grokode.nets.tasks import Modular
-from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.config import TrainingConfig, check_config
 from grokode.nets.training.ensemble import Intervention
+from grokode.nets.training.memory import check_memory
 
 __all__ = [
     "check_given",
@@ -55,7 +56,8 @@ def with_given(
 def check_seeds(
     config: TrainingConfig, seeds: Sequence[int] | None, intervention: Intervention | None
 ) -> tuple[int, ...]:
-    """The seeds to train; ValueError for seeds or an intervention that cannot be."""
+    """The seeds to train; ValueError for seeds or an intervention that cannot be, or too many."""
+    check_config(config)
     if seeds is not None and not isinstance(seeds, Iterable):
         raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
     chosen = tuple(
@@ -65,6 +67,7 @@ def check_seeds(
         raise ValueError(f"seeds must be different integers >= 0, got {list(chosen)}")
     if intervention is not None:
         _check_intervention(config, intervention)
+    check_memory(config, len(chosen), device_of(config))
     return chosen
 
 

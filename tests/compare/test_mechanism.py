@@ -193,7 +193,8 @@ def test_an_ideal_network_meets_every_theory():
     assert by_name["fewest_neurons"].value == by_name["most_neurons"].value == 12
     assert by_name["balance_p_value"].value == by_name["uniformity_p_value"].value == 1
     assert by_name["swap_abs"].value == 1
-    assert by_name["initial_share_theta"].value == "the run has one checkpoint"
+    assert np.isnan(by_name["initial_share_theta"].value)
+    assert by_name["initial_share_theta"].reason == "the run has one checkpoint"
 
 
 def test_table_and_json_have_every_measure(small_run):
@@ -248,8 +249,8 @@ def test_what_cannot_be_had_is_a_reason_not_a_crash(name):
     for row in mechanism_table(measured):
         assert "nan" not in " ".join(row)
     for measure in measures(measured):
-        # Never an empty reason in a number's place.
-        assert measure.value != ""
+        # A number or a reason, never both and never neither.
+        assert np.isfinite(measure.value) == (measure.reason == "")
     draw_all(measured, render=name in ("dead network", "NaN between", "p = 3"))
 
 
@@ -261,14 +262,14 @@ def test_reasons_say_what_is_missing():
     assert between.reason.values.tolist() == ["", "weights are not all finite", ""]
     assert np.isnan(between.same_leader[1])
     assert (between.initial_share[2] > 1 - 1e-10).all()
-    first = {m.name: m.value for m in measures(mechanism(runs["NaN first"]))}
+    first = {m.name: m.reason for m in measures(mechanism(runs["NaN first"]))}
     assert first["initial_share_xi"] == "the first checkpoint has no waves to compare with"
-    nothing = {m.name: m.value for m in measures(mechanism(runs["dead network"]))}
+    nothing = {m.name: m.reason for m in measures(mechanism(runs["dead network"]))}
     assert nothing["mean_abs_sin"] == "no neuron has a wave in both layers"
     assert nothing["swap_abs"] == "logits are equal for every output"
-    three = {m.name: m.value for m in measures(mechanism(runs["p = 3"]))}
+    three = {m.name: m.reason for m in measures(mechanism(runs["p = 3"]))}
     assert "one frequency" in three["balance_p_value"]
-    few = {m.name: m.value for m in measures(mechanism(runs["two neurons"]))}
+    few = {m.name: m.reason for m in measures(mechanism(runs["two neurons"]))}
     assert "too few" in few["balance_p_value"]
     tiny = {m.name: m.value for m in measures(mechanism(runs["tiny weights"]))}
     assert tiny["participation_theta"] == pytest.approx(1)

@@ -22,7 +22,7 @@ def this_machine():
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
-    return torch.__version__, torch.backends.cpu.get_cpu_capability(), models[0]
+    return torch.__version__, torch.backends.cpu.get_cpu_capability(), *models[:1]
 
 
 def same(new, old):

@@ -25,7 +25,8 @@ def refused(tmp_path, file, match):
         nets.import_checkpoint(file, tmp_path / "run", activation="relu")
     assert file.name in str(caught.value)
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 500
+    # What we say is short; how long the user's folder names are is not ours to choose.
+    assert len(str(caught.value).replace(str(file), "")) < 450
     assert not (tmp_path / "run").exists()
 
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from grokode import nets
+from grokode import executors, nets
 from grokode.nets import sweeps
 from grokode.nets.runs import RunWriter
 from grokode.nets.sweeps import engine
@@ -190,6 +190,15 @@ def test_settings_that_go_together_are_one_axis(tmp_path):
         sweeps.read_sweep(tmp_path / "s.toml")
 
 
+def test_a_setting_belongs_to_one_axis():
+    """Else one of the two would be trained with, and the other be what the table says."""
+    tied = [{"p": 5, "learning_rate": 0.1}]
+    with pytest.raises(ValueError, match="axes p and learning_rate both set learning_rate"):
+        sweeps.Sweep(BASE, {"p": tied, "learning_rate": [1.0]})
+    with pytest.raises(ValueError, match="axes learning_rate and p both set learning_rate"):
+        sweeps.Sweep(BASE, {"learning_rate": [1.0], "p": tied})
+
+
 def test_measures_of_different_shapes_make_a_tree(tmp_path):
     axis = [{"p": p, "learning_rate": 0.1} for p in (5, 7)]
     _trained_here(sweeps.Sweep(BASE, {"p": axis}, seeds=[2, 3]), tmp_path / "s")
@@ -247,7 +256,7 @@ def test_a_full_disk_costs_its_own_point_and_is_gone_on_from(tmp_path, monkeypat
 
 def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="grokode[cluster] is not installed")
-    monkeypatch.setattr(engine, "_ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr(executors, "_ANSWER_WITHIN", 0.2)
     sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
     with pytest.raises(OSError, match=r"no scheduler answers at tcp://127.0.0.1:9 within 0.2 s"):
         sweeps.run_sweep(sweep, tmp_path / "s", scheduler="tcp://127.0.0.1:9")
