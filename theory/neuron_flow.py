@@ -195,8 +195,10 @@ def _coupled(
 def neuron_seconds(initial: xr.Dataset, rule: TrainingRule) -> float:
     """About how long a core takes to follow a training to the end of its plateau in float32.
 
-    Neurons move alone, so a few of them tell beforehand where the plateau ends. Measured at p = 97
-    to hold within a factor of two: 1.1e9 pairs of a neuron a second.
+    Neurons move alone, so a few of them tell beforehand where the plateau ends. Where they do not,
+    with a learned embedding or separate inputs, the plateau is taken to last to the training's end.
+    Measured to hold within a factor of two: 1.1e9 pairs of a neuron a second at p = 97, 2e8 with an
+    embedding and 2.2e9 / p with separate inputs at p = 23 and 97.
 
     Examples
     --------
@@ -207,6 +209,11 @@ def neuron_seconds(initial: xr.Dataset, rule: TrainingRule) -> float:
     """
     initial = rule.check_network(initial)
     neurons, pairs = initial.sizes["neuron"], len(rule.unordered_pairs()[0])
+    layers = layers_of(initial, rule.p)
+    if layers.rows > rule.p:
+        return (rule.steps or 0) * neurons * rule.p**3 / 2.2e9
+    if layers.features:
+        return (rule.steps or 0) * neurons * rule.p * (rule.p + 1) / 2 / 2e8
     every = -(-neurons // _PROBED)
     few = initial.isel(neuron=slice(None, None, every))
     # A second of a core; a plateau that is longer yet is long enough to say so.
