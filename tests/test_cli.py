@@ -286,7 +286,7 @@ def test_usage_errors_are_one_line_too(refused, tmp_path):
     refused("train", "--p", "abc", "--out", tmp_path / "run", match="--p")
 
 
-def test_ctrl_c_keeps_what_is_finished(grokode, tmp_path):
+def test_ctrl_c_keeps_what_is_finished(grokode, tmp_path, request):
     """Interrupted in the middle, the run opens and --resume finishes it."""
     run = tmp_path / "run"
     flags = [*TINY[:4], "--steps", 200_000, "--checkpoint-every", 10, "--out", run]
@@ -295,13 +295,14 @@ def test_ctrl_c_keeps_what_is_finished(grokode, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 60
+    request.addfinalizer(child.kill)
+    until = time.monotonic() + 600
     while not (run / "run.json").exists() or open_run(run).weights.sizes["step"] < 3:
         assert time.monotonic() < until
         assert child.poll() is None
         time.sleep(0.02)
     child.send_signal(signal.SIGINT)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=600)
     assert child.returncode == 130
     assert err == (
         "error: interrupted; finished checkpoints are kept, the same with --resume goes on from "

@@ -180,7 +180,7 @@ def test_a_real_process_without_unicode(nasty_run):
     assert b"R^2" in done.stdout
 
 
-def test_sigterm_keeps_what_is_finished_and_says_so(tmp_path):
+def test_sigterm_keeps_what_is_finished_and_says_so(tmp_path, request):
     run = tmp_path / "run"
     flags = ["--p", 5, "--neurons", 6, "--steps", 200_000, "--checkpoint-every", 10]
     child = subprocess.Popen(
@@ -188,13 +188,14 @@ def test_sigterm_keeps_what_is_finished_and_says_so(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 120
+    request.addfinalizer(child.kill)
+    until = time.monotonic() + 600
     while not (run / "run.json").exists() or open_run(run).weights.sizes["step"] < 3:
         assert time.monotonic() < until
         assert child.poll() is None
         time.sleep(0.02)
     child.send_signal(signal.SIGTERM)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=600)
     assert child.returncode == 143
     assert err == (
         "error: terminated; finished checkpoints are kept, the same with --resume goes on from "

@@ -47,7 +47,7 @@ for name in sys.argv[1:]:
     call = globals()[name]
     here = [float(call(i)) for i in range(4)]
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        there = pool.map_async(call, range(4)).get(120)
+        there = pool.map_async(call, range(4)).get(900)
     np.testing.assert_allclose(there, here, rtol=1e-6, err_msg=name)
     if call is not train:
         with ThreadPoolExecutor(4) as pool:
