@@ -1,5 +1,6 @@
 """The command line. Heavy imports wait inside the commands, so that --help answers at once."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -29,7 +30,6 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         name="grokode",
         help="The theory of learning modular addition beside really trained networks.",
         epilog="Start with: grokode demo --out demo",
-        add_completion=False,
         # Plain help wraps names and paragraphs on a narrow terminal, where boxes cut them off.
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
@@ -68,11 +68,16 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
 def main() -> None:
     """Run the command line; errors a user can mend are one line and exit code 2."""
     with one_line_errors():
-        code = application(sys.argv[1:])(prog_name="grokode", standalone_mode=False)
+        code = application(sys.argv[1:] or _completed())(prog_name="grokode", standalone_mode=False)
         # Typer turns Ctrl-C into this code without a word.
         if code == 130:
             raise KeyboardInterrupt
         sys.exit(code)
+
+
+def _completed() -> list[str]:
+    """The words so far, where a shell asks how they go on: bash's, or zsh's and fish's."""
+    return os.environ.get("COMP_WORDS", os.environ.get("_TYPER_COMPLETE_ARGS", "")).split()
 
 
 def _version(

@@ -19,6 +19,7 @@ from grokode.cli import main
 from grokode.nets import TrainingConfig, open_run
 from grokode.nets import train as nets_train
 from grokode.nets.networks import NETWORKS
+from grokode.nets.training.presets import PRESETS
 from tests.checkpoints import write_checkpoints
 
 
@@ -73,6 +74,29 @@ def test_train_reports_what_it_did(grokode, tmp_path):
     assert summary["steps"] == 40
     assert summary["loss"] == pytest.approx(np.log(5), rel=0.05)
     assert set(summary) >= {"seconds", "ms_per_step", "train_accuracy", "test_accuracy"}
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("grokode tra", "train\ntrajectories"),
+        ("grokode train --network transformer --wid", "--width"),
+        ("grokode train --preset nanda", "\n".join(n for n in PRESETS if n.startswith("nanda"))),
+        ("grokode train --optimizer s", "sgd"),
+    ],
+)
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_shells_complete_commands_flags_and_names(grokode, monkeypatch, typed, offered, shell):
+    """As their scripts, from --show-completion, call it: the flags are those of the network."""
+    monkeypatch.setenv("_GROKODE_COMPLETE", f"complete_{shell}")
+    if shell == "bash":
+        monkeypatch.setenv("COMP_WORDS", typed)
+        monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+        assert grokode()[0].strip() == offered
+    else:
+        monkeypatch.setenv("_TYPER_COMPLETE_ARGS", typed)
+        answer = grokode()[0]
+        assert all(f'"{name}"' in answer for name in offered.split())
 
 
 @pytest.mark.parametrize("network", NETWORKS)

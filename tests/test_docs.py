@@ -73,8 +73,8 @@ def test_every_module_of_a_wing_has_its_page(made):
 @by_name(WRITTEN)
 def test_links_of_a_file_lead_somewhere(path, made):
     for target in _links(path.read_text()):
-        found = path.parent / target
-        assert found.exists() or (path.parent == DOCS and target in made), f"{target} is missing"
+        linked = path.parent / target
+        assert linked.exists() or (path.parent == DOCS and target in made), f"{target} is missing"
 
 
 def test_links_of_made_pages_lead_somewhere(made):

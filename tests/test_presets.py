@@ -39,9 +39,9 @@ def test_a_new_seed_ends_where_the_docs_say(tmp_path, name):
     assert set(table) == set(script.QUANTITIES.values())
     # The docs have the seeds 0 to 11.
     config = nets.preset(name, 11, neurons=64, steps=5_000, checkpoint_every=5_000, seed=12)
-    found = script.numbers(nets.train(config, tmp_path / "run"))
+    numbers = script.numbers(nets.train(config, tmp_path / "run"))
     for key, label in script.QUANTITIES.items():
         mean, spread = table[label]
         # One more draw from twelve leaves six standard deviations once in ten thousand times; a
         # hundredth for shares of 64 neurons and for the digits printed.
-        assert found[key] == pytest.approx(mean, abs=6 * spread + 0.01), key
+        assert numbers[key] == pytest.approx(mean, abs=6 * spread + 0.01), key

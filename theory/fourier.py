@@ -389,10 +389,10 @@ def _residues_last(name: str, values: Any) -> Array:
 
 
 def check_variables(spectrum: Any, *names: str) -> None:
-    found = list(spectrum.data_vars) if isinstance(spectrum, xr.Dataset) else []
-    if not set(names) <= set(found):
+    given = list(spectrum.data_vars) if isinstance(spectrum, xr.Dataset) else []
+    if not set(names) <= set(given):
         what = (
-            f"a Dataset of {found}" if isinstance(spectrum, xr.Dataset) else type(spectrum).__name__
+            f"a Dataset of {given}" if isinstance(spectrum, xr.Dataset) else type(spectrum).__name__
         )
         raise TypeError(
             f"spectrum must be a Dataset with {', '.join(names)}, got {what}; "

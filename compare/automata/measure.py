@@ -157,7 +157,7 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
             ]
         )
     names = rows[0][0]
-    found = {
+    counted = {
         name: (("step", "within"), np.array([[cell[name] for cell in row] for row in rows]))
         for name in names
     }
@@ -165,7 +165,7 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
     same = int((counts * (counts - 1) // 2).sum())
     total = (len(states) - 1) * (len(states) - 2) // 2
     return xr.Dataset(
-        found | {"loss": (("step", "length"), np.array(losses)), "sigma": sigma},
+        counted | {"loss": (("step", "length"), np.array(losses)), "sigma": sigma},
         coords={
             "step": run.parameters.step.values,
             "within": list(tolerances),

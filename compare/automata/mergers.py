@@ -97,7 +97,7 @@ def pair_theory(
     steps = run.parameters.step.values
     fitted = np.arange(len(pairs.first)) % 2 == 0
     floor = tolerances[0] * sigma
-    found = [
+    followed = [
         _from(kept.get(-1 if at is None else at), at, steps, observed, pairs, fitted, floor)
         for at in begins.values()
     ]
@@ -110,7 +110,7 @@ def pair_theory(
             "fitted": ("pair", fitted),
             "merged": (("within", "pair"), observed[-1] < np.array(tolerances)[:, None] * sigma),
         }
-        | {name: (("begin", *dims), np.stack([f[name] for f in found])) for name, dims in _DIMS},
+        | {name: (("begin", *dims), np.stack([f[name] for f in followed])) for name, dims in _DIMS},
         coords={
             "step": steps,
             "begin": list(begins),

@@ -78,66 +78,66 @@ CLAIMS = {
 }
 
 
-def judge_circuit(found: xr.Dataset) -> list[Verdict]:
+def judge_circuit(measured: xr.Dataset) -> list[Verdict]:
     """Verdicts on a network; a network that is no solution has none, and that is the reason.
 
     Parameters
     ----------
-    found : Dataset
+    measured : Dataset
         From `grokode.compare.circuit.measures.circuit`.
     """
-    reason = no_solution(found)
-    return [CLAIMS[name].judge(reason or value) for name, value in _values(found).items()]
+    reason = no_solution(measured)
+    return [CLAIMS[name].judge(reason or value) for name, value in _values(measured).items()]
 
 
-def judge_phases(found: xr.Dataset, phases: dict[str, Phase] | str) -> Verdict:
+def judge_phases(measured: xr.Dataset, phases: dict[str, Phase] | str) -> Verdict:
     """Verdict on the phases, or the reason for which they could not be looked for."""
-    reason = no_solution(found) or (phases if isinstance(phases, str) else "")
+    reason = no_solution(measured) or (phases if isinstance(phases, str) else "")
     if reason or isinstance(phases, str):
         return CLAIMS["phases"].judge(reason)
     return CLAIMS["phases"].judge(float(sum(phase.steps is not None for phase in phases.values())))
 
 
-def no_solution(found: xr.Dataset) -> str:
+def no_solution(measured: xr.Dataset) -> str:
     """Why a network is no solution of its task, empty if it is one."""
-    accuracy = float(found.accuracy)
+    accuracy = float(measured.accuracy)
     if accuracy < SOLVED:
         return f"the network answers {accuracy:.0%} of the pairs: it is no solution"
     return ""
 
 
-def _values(found: xr.Dataset) -> dict[str, float | str]:
-    whole = float(found.loss.sel(part="all"))
-    share = found.neuron_share.values
-    live = share[found.neuron_frequency.values > 0]
-    clustered = number_or_reason(found, "clustered")
-    lost = found.ablated_loss / whole
+def _values(measured: xr.Dataset) -> dict[str, float | str]:
+    whole = float(measured.loss.sel(part="all"))
+    share = measured.neuron_share.values
+    live = share[measured.neuron_frequency.values > 0]
+    clustered = number_or_reason(measured, "clustered")
+    lost = measured.ablated_loss / whole
 
     def ablated(name: str) -> float | str:
-        value = number_or_reason(found.assign(lost=lost.sel(ablation=name)), "lost")
+        value = number_or_reason(measured.assign(lost=lost.sel(ablation=name)), "lost")
         return (
             value
             if isinstance(value, float)
-            else number_or_reason(found.sel(ablation=name), "ablated_loss")
+            else number_or_reason(measured.sel(ablation=name), "ablated_loss")
         )
 
-    excluded = number_or_reason(found, "excluded_loss")
-    projections = found.projection_share.min()
+    excluded = number_or_reason(measured, "excluded_loss")
+    projections = measured.projection_share.min()
     return {
-        "residual": number_or_reason(found, "output_residual"),
+        "residual": number_or_reason(measured, "output_residual"),
         "clustered": clustered
         if isinstance(clustered, str) or not len(live)
         else float((live > CLUSTERED).mean()),
         "projections": float(projections)
         if np.isfinite(projections)
-        else number_or_reason(found.sel(wave="cos").isel(key=0), "projection_share"),
-        "clock": number_or_reason(found.sel(form="clock"), "kernel_r2"),
-        "restricted": float(found.restricted_loss.sel(part="all")) / whole,
+        else number_or_reason(measured.sel(wave="cos").isel(key=0), "projection_share"),
+        "clock": number_or_reason(measured.sel(form="clock"), "kernel_r2"),
+        "restricted": float(measured.restricted_loss.sel(part="all")) / whole,
         "excluded": excluded
         if isinstance(excluded, str)
-        else excluded / float(np.log(found.attrs["p"])),
+        else excluded / float(np.log(measured.attrs["p"])),
         "polynomials": ablated("polynomials"),
         "span": ablated("key_span"),
         "skip": ablated("no_skip"),
-        "circles": float(found.circle_r2.max("form").min()),
+        "circles": float(measured.circle_r2.max("form").min()),
     }

@@ -107,8 +107,8 @@ def of_transformer(network: Transformer, parameters: Mapping[str, ArrayLike]) ->
     Examples
     --------
     >>> network = Transformer(width=8, heads=2, neurons=16)
-    >>> found = of_transformer(network, network.draw(Modular(p=5), seed=0))
-    >>> found.logits.shape, found.neurons.shape, found.to_logits.shape
+    >>> passed = of_transformer(network, network.draw(Modular(p=5), seed=0))
+    >>> passed.logits.shape, passed.neurons.shape, passed.to_logits.shape
     ((5, 5, 5), (5, 5, 16), (5, 16))
     """
     if "W_E" not in parameters:
@@ -122,8 +122,8 @@ def of_transformer(network: Transformer, parameters: Mapping[str, ArrayLike]) ->
         to_logits = (unembedding.T @ values["W_out"][0, -1]).numpy()
 
     def read(stream: Tensor) -> tuple[Tensor, Tensor | None]:
-        found = transformer_model.read(network, values, stream)
-        return found.logits[..., :p], found.neurons[:, :, -1] if network.neurons else None
+        passed = transformer_model.read(network, values, stream)
+        return passed.logits[..., :p], passed.neurons[:, :, -1] if network.neurons else None
 
     def with_embedding(table: Array) -> dict[str, Tensor]:
         changed = values["W_E"].clone()
@@ -225,8 +225,8 @@ def _computation(
         chosen = torch.tensor(np.asarray(triples))
         stream = embed(chosen[:, :2]).detach().requires_grad_()
         right = read(stream)[0][0].gather(1, chosen[:, 2:]).sum()
-        (found,) = torch.autograd.grad(right, stream)
-        return found[0, :, :2].numpy()
+        (passed,) = torch.autograd.grad(right, stream)
+        return passed[0, :, :2].numpy()
 
     with torch.no_grad():
         logits, neurons = read(embed(pairs))

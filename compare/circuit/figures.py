@@ -34,23 +34,29 @@ _LAYERS = {
 _PHASES = ("0.95", "0.9", "0.83")
 
 
-def frequency_norms_figure(found: xr.Dataset, ax: Axes) -> Axes:
+def frequency_norms_figure(measured: xr.Dataset, ax: Axes) -> Axes:
     """Norm of every frequency in embedding, neuron-logit map and logits, each of its largest.
 
     Parameters
     ----------
-    found : Dataset
+    measured : Dataset
         From `grokode.compare.circuit.measures.circuit`.
     ax : Axes
     """
-    for k in found.key.values:
+    for k in measured.key.values:
         ax.axvline(k, color="0.88", linewidth=5, zorder=0)
     for name, (label, color, marker) in _LAYERS.items():
-        norms = found[name]
+        norms = measured[name]
         if np.isfinite(norms).all():
             share = norms / norms.max()
             ax.plot(
-                found.frequency, share, marker, color=color, markersize=4, label=label, alpha=0.85
+                measured.frequency,
+                share,
+                marker,
+                color=color,
+                markersize=4,
+                label=label,
+                alpha=0.85,
             )
     ax.axhline(1 / 4, color="0.5", linestyle=":", linewidth=1)
     ax.set(xlabel="frequency", ylabel="norm / largest norm", ylim=(0, 1.05))
@@ -58,9 +64,9 @@ def frequency_norms_figure(found: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
-def neurons_figure(found: xr.Dataset, ax: Axes) -> Axes:
+def neurons_figure(measured: xr.Dataset, ax: Axes) -> Axes:
     """Share of every neuron's variance that its best frequency explains, sorted."""
-    share = np.sort(found.neuron_share.values)[::-1]
+    share = np.sort(measured.neuron_share.values)[::-1]
     if not len(share):
         return say("the network has no neurons, attention only", ax)
     ax.plot(np.arange(1, len(share) + 1), share, **NETWORK)
@@ -73,13 +79,14 @@ def neurons_figure(found: xr.Dataset, ax: Axes) -> Axes:
     return ax
 
 
-def right_logits_figure(found: xr.Dataset, ax: Axes) -> Axes:
+def right_logits_figure(measured: xr.Dataset, ax: Axes) -> Axes:
     """R² of clock and pizza of each key's circle alone, and of all logits together."""
-    keys = [str(k) for k in found.key.values]
+    keys = [str(k) for k in measured.key.values]
     places = np.arange(len(keys) + 1)
     styles = {"clock": (NETWORK["color"], -0.18), "pizza": (THEORY["color"], 0.18)}
     for form, (color, offset) in styles.items():
-        values = [*found.circle_r2.sel(form=form).values, float(found.kernel_r2.sel(form=form))]
+        whole = float(measured.kernel_r2.sel(form=form))
+        values = [*measured.circle_r2.sel(form=form).values, whole]
         ax.bar(places + offset, values, 0.34, color=color, label=form)
     ax.axvline(len(keys) - 0.5, color="0.7", linewidth=1)
     ax.set_xticks(places, [*keys, "all"])

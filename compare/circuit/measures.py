@@ -98,10 +98,10 @@ def gradient_symmetricity(computation: Computation, count: int = _TRIPLES) -> fl
         Number of triples, drawn from a fixed seed.
     """
     rng = np.random.default_rng(0)
-    found = computation.embedding_gradients(rng.integers(computation.p, size=(count, 3)))
-    sizes = np.linalg.norm(found, axis=-1).prod(-1)
+    slopes = computation.embedding_gradients(rng.integers(computation.p, size=(count, 3)))
+    sizes = np.linalg.norm(slopes, axis=-1).prod(-1)
     alive = sizes > 0
-    cosines = found.prod(1).sum(-1)[alive] / sizes[alive]
+    cosines = slopes.prod(1).sum(-1)[alive] / sizes[alive]
     return float(cosines.mean()) if alive.any() else float("nan")
 
 
@@ -144,8 +144,8 @@ def circuit(computation: Computation, keys: Sequence[int] | None = None) -> xr.D
     logits, p = computation.logits, computation.p
     if not np.isfinite(logits).all():
         raise ValueError("logits must be finite, got NaN or infinity; take an earlier checkpoint")
-    found, gap, rule = key_frequencies(computation)
-    chosen = found.tolist()
+    frequencies, gap, rule = key_frequencies(computation)
+    chosen = frequencies.tolist()
     if keys is not None:
         chosen, gap, rule = sorted(keys), np.nan, "given"
     answers = np.add.outer(np.arange(p), np.arange(p)) % p

@@ -57,9 +57,9 @@ def computations(run: Run) -> Iterator[tuple[int, Computation]]:
     """
     parameters = run.parameters
     for index in range(parameters.sizes["step"]):
-        found = _at(run, index)
-        if found is not None:
-            yield int(parameters.step[index]), found
+        computation = _at(run, index)
+        if computation is not None:
+            yield int(parameters.step[index]), computation
 
 
 def last_computation(run: Run, step: int | None = None) -> tuple[int, Computation] | None:
@@ -75,9 +75,9 @@ def last_computation(run: Run, step: int | None = None) -> tuple[int, Computatio
         raise ValueError(f"step must be one of {steps}, got {step}")
     for index in reversed(range(len(steps))):
         if step in (None, steps[index]):
-            found = _at(run, index)
-            if found is not None:
-                return steps[index], found
+            computation = _at(run, index)
+            if computation is not None:
+                return steps[index], computation
     return None
 
 
@@ -89,7 +89,7 @@ def _at(run: Run, index: int) -> Computation | None:
         return None
     if not isinstance(task, Modular):
         raise ValueError(f"the task must be modular, got {type(task).__name__}")
-    found = ARCHITECTURES[type(network)](network, values)
+    computation = ARCHITECTURES[type(network)](network, values)
     pairs = training_pairs(run)
-    found = found if pairs is None else found.with_training_pairs(pairs)
-    return found.as_sum(task.task)
+    computation = computation if pairs is None else computation.with_training_pairs(pairs)
+    return computation.as_sum(task.task)

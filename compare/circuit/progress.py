@@ -168,28 +168,28 @@ def phases(series: xr.Dataset) -> dict[str, Phase]:
         return {name: Phase(None, None, nothing) for name in PHASES}
     memorised = int(np.argmax(series.train_accuracy.values >= RIGHT))
     generalised = _from_when_on(series.test_accuracy.values >= RIGHT)
-    found: dict[str, Phase] = {}
+    by_name: dict[str, Phase] = {}
     turn = memorised + int(np.argmin(excluded[memorised : generalised + 1]))
     if turn == generalised or excluded[turn:].max() < RISE * excluded[turn]:
         reason = "the excluded loss has no least value before the test pairs are learned"
-        found["memorisation"] = Phase(None, None, reason)
+        by_name["memorisation"] = Phase(None, None, reason)
     else:
-        found["memorisation"] = Phase(int(step[0]), int(step[turn]))
+        by_name["memorisation"] = Phase(int(step[0]), int(step[turn]))
     high = np.flatnonzero(test_loss[: generalised + 1] > test_loss.max() / RISE)
     fall = int(high[-1]) if len(high) else 0
-    if found["memorisation"].steps is None or fall <= turn:
-        reason = found["memorisation"].reason or (
+    if by_name["memorisation"].steps is None or fall <= turn:
+        reason = by_name["memorisation"].reason or (
             "the test loss falls as soon as the training pairs are memorised"
         )
-        found["circuit_formation"] = Phase(None, None, reason)
+        by_name["circuit_formation"] = Phase(None, None, reason)
     else:
-        found["circuit_formation"] = Phase(int(step[turn]), int(step[fall]))
+        by_name["circuit_formation"] = Phase(int(step[turn]), int(step[fall]))
     if fall <= memorised:
         reason = "the test loss never stood high once the training pairs were right"
-        found["cleanup"] = Phase(None, None, reason)
+        by_name["cleanup"] = Phase(None, None, reason)
     else:
-        found["cleanup"] = Phase(int(step[fall]), int(step[generalised]))
-    return found
+        by_name["cleanup"] = Phase(int(step[fall]), int(step[generalised]))
+    return by_name
 
 
 def _nothing(series: xr.Dataset) -> str:

@@ -74,31 +74,32 @@ def measure(run: Run, /, step: int | None = None, history: bool = True) -> Datas
     if last is None:
         raise NotMeasured(f"no checkpoint of {run.path} has finite weights")
     at, computation = last
-    found = circuit(computation).assign_attrs(step=at, no_progress="")
+    numbers = circuit(computation).assign_attrs(step=at, no_progress="")
     if training_pairs(run) is None:
-        found.attrs["no_progress"] = "the training pairs are not known"
+        numbers.attrs["no_progress"] = "the training pairs are not known"
     elif run.parameters.sizes["step"] < 3:
-        found.attrs["no_progress"] = "the run has fewer than three checkpoints"
+        numbers.attrs["no_progress"] = "the run has fewer than three checkpoints"
     elif not history:
-        found.attrs["no_progress"] = "not asked for"
-    if found.attrs["no_progress"]:
-        return {"circuit": found}
-    return {"circuit": found, "progress": progress(computations(run), found.key.values.tolist())}
+        numbers.attrs["no_progress"] = "not asked for"
+    if numbers.attrs["no_progress"]:
+        return {"circuit": numbers}
+    keys = numbers.key.values.tolist()
+    return {"circuit": numbers, "progress": progress(computations(run), keys)}
 
 
 def tables(measured: Datasets) -> list[Table]:
     """The numbers, the keys, the ablations and the phases."""
-    found = measured["circuit"]
+    numbers = measured["circuit"]
     told = _phases(measured)
     return [
         Table(
             CIRCUIT,
-            overview_table(found),
-            f"At step {found.attrs['step']}. Key frequencies: {found.attrs['key_rule']}. Losses "
-            "are over the p residues; a class for '=' is left out.",
+            overview_table(numbers),
+            f"At step {numbers.attrs['step']}. Key frequencies: {numbers.attrs['key_rule']}. "
+            "Losses are over the p residues; a class for '=' is left out.",
         ),
-        Table("key frequencies", keys_table(found)),
-        Table("ablations", ablations_table(found)),
+        Table("key frequencies", keys_table(numbers)),
+        Table("ablations", ablations_table(numbers)),
         Table(
             PHASES,
             [["phases"], [told]] if isinstance(told, str) else phases_table(told),
@@ -117,8 +118,8 @@ def sheets(measured: Datasets) -> list[Sheet]:
 
 def judge(measured: Datasets) -> list[Verdict]:
     """The published claims."""
-    found = measured["circuit"]
-    return [*judge_circuit(found), judge_phases(found, _phases(measured))]
+    numbers = measured["circuit"]
+    return [*judge_circuit(numbers), judge_phases(numbers, _phases(measured))]
 
 
 def plain(measured: Datasets) -> dict[str, Any]:

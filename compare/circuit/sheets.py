@@ -10,12 +10,12 @@ from grokode.compare.common.sheets import Sheet, blank_sheet
 __all__ = ["circuit_sheet", "progress_sheet"]
 
 
-def circuit_sheet(found: xr.Dataset, under: str) -> Sheet:
+def circuit_sheet(measured: xr.Dataset, under: str) -> Sheet:
     """What the last checkpoint computes.
 
     Parameters
     ----------
-    found : Dataset
+    measured : Dataset
         From `grokode.compare.circuit.measures.circuit`.
     under : str
         Title of the table below which it goes.
@@ -23,9 +23,9 @@ def circuit_sheet(found: xr.Dataset, under: str) -> Sheet:
 
     def draw() -> Figure:
         figure, axes = blank_sheet((11, 3.6), 1, 3)
-        figures.frequency_norms_figure(found, axes[0])
-        figures.neurons_figure(found, axes[1])
-        figures.right_logits_figure(found, axes[2])
+        figures.frequency_norms_figure(measured, axes[0])
+        figures.neurons_figure(measured, axes[1])
+        figures.right_logits_figure(measured, axes[2])
         return figure
 
     return Sheet(

@@ -36,28 +36,28 @@ _OVERVIEW = {
 }
 
 
-def overview_table(found: xr.Dataset) -> Rows:
+def overview_table(measured: xr.Dataset) -> Rows:
     """Every single number, or its reason.
 
     Parameters
     ----------
-    found : Dataset
+    measured : Dataset
         From `grokode.compare.circuit.measures.circuit`.
     """
     rows = [["measure", "value"]]
-    keys = ", ".join(map(str, found.key.values))
-    rows.append(["key frequencies", found.attrs["no_keys"] or keys])
-    for part in found.part.values:
-        rows.append([f"loss, {part} pairs", _cell(found.sel(part=part), "loss")])
-    for part in found.part.values:
-        value = found.sel(part=part).restricted_loss
+    keys = ", ".join(map(str, measured.key.values))
+    rows.append(["key frequencies", measured.attrs["no_keys"] or keys])
+    for part in measured.part.values:
+        rows.append([f"loss, {part} pairs", _cell(measured.sel(part=part), "loss")])
+    for part in measured.part.values:
+        value = measured.sel(part=part).restricted_loss
         rows.append([f"restricted loss, {part} pairs", text(value)])
-    for form in found.form.values:
-        rows.append([f"R² of logits, {form}", text(found.kernel_r2.sel(form=form))])
-    return rows + [[words, _cell(found, name)] for name, words in _OVERVIEW.items()]
+    for form in measured.form.values:
+        rows.append([f"R² of logits, {form}", text(measured.kernel_r2.sel(form=form))])
+    return rows + [[words, _cell(measured, name)] for name, words in _OVERVIEW.items()]
 
 
-def keys_table(found: xr.Dataset) -> Rows:
+def keys_table(measured: xr.Dataset) -> Rows:
     """One row to a key frequency.
 
     Clock and pizza are R² of what this frequency of the embedding alone gives to its own waves in
@@ -76,11 +76,11 @@ def keys_table(found: xr.Dataset) -> Rows:
             "loss without, all pairs",
         ]
     ]
-    clustered = found.neuron_frequency.values[found.neuron_share.values > 0.85]
-    if found.attrs["no_keys"]:
-        return [["frequency"], [found.attrs["no_keys"]]]
-    for k in found.key.values:
-        here = found.sel(key=k)
+    clustered = measured.neuron_frequency.values[measured.neuron_share.values > 0.85]
+    if measured.attrs["no_keys"]:
+        return [["frequency"], [measured.attrs["no_keys"]]]
+    for k in measured.key.values:
+        here = measured.sel(key=k)
         rows.append(
             [
                 str(k),
@@ -95,34 +95,34 @@ def keys_table(found: xr.Dataset) -> Rows:
     return rows
 
 
-def ablations_table(found: xr.Dataset) -> Rows:
+def ablations_table(measured: xr.Dataset) -> Rows:
     """Loss over all pairs under each ablation."""
-    whole = float(found.loss.sel(part="all"))
+    whole = float(measured.loss.sel(part="all"))
     rows = [["what is done", "loss", "times the whole's"]]
     for name, words in ABLATIONS.items():
-        lost = found.ablated_loss.sel(ablation=name)
+        lost = measured.ablated_loss.sel(ablation=name)
         if not np.isfinite(lost):
-            rows.append([words, reason_for(found, "ablated_loss"), "-"])
+            rows.append([words, reason_for(measured, "ablated_loss"), "-"])
         else:
             rows.append([words, text(lost), text(lost / whole)])
     return rows
 
 
-def phases_table(found: dict[str, Phase]) -> Rows:
+def phases_table(measured: dict[str, Phase]) -> Rows:
     """The phases, or why they are not there."""
     rows = [["phase", "from step", "to step", "definition"]]
-    for name, phase in found.items():
+    for name, phase in measured.items():
         steps = [str(phase.start), str(phase.end)] if phase.steps else ["not found", phase.reason]
         rows.append([name.replace("_", " "), *steps, PHASES[name]])
     return rows
 
 
-def circuit_json(found: xr.Dataset, phases: dict[str, Phase] | str) -> dict[str, Any]:
+def circuit_json(measured: xr.Dataset, phases: dict[str, Phase] | str) -> dict[str, Any]:
     """The numbers as JSON has them, null with a reason by name where one is missing.
 
     Parameters
     ----------
-    found : Dataset
+    measured : Dataset
         From `grokode.compare.circuit.measures.circuit`.
     phases : dict of Phase, or str
         Why there are none.
@@ -130,21 +130,21 @@ def circuit_json(found: xr.Dataset, phases: dict[str, Phase] | str) -> dict[str,
     reasons: dict[str, str] = {}
 
     def number(name: str, key: str, **where: Any) -> float | None:
-        value = number_or_reason(found.sel(where), name)
+        value = number_or_reason(measured.sel(where), name)
         if isinstance(value, str):
             reasons[key] = value
             return None
         return value
 
-    keys: list[int] | None = found.key.values.tolist()
-    if found.attrs["no_keys"]:
-        reasons["key_frequencies"], keys = found.attrs["no_keys"], None
-    per_key = found.excluded_loss_per_key
+    keys: list[int] | None = measured.key.values.tolist()
+    if measured.attrs["no_keys"]:
+        reasons["key_frequencies"], keys = measured.attrs["no_keys"], None
+    per_key = measured.excluded_loss_per_key
     per_frequency = None
     if np.isfinite(per_key).all():
-        per_frequency = {str(k): float(per_key.sel(key=k)) for k in found.key.values}
+        per_frequency = {str(k): float(per_key.sel(key=k)) for k in measured.key.values}
     else:
-        reasons["excluded_loss.per_frequency"] = reason_for(found, "excluded_loss_per_key")
+        reasons["excluded_loss.per_frequency"] = reason_for(measured, "excluded_loss_per_key")
     told: dict[str, Any] | None = None
     if isinstance(phases, str):
         reasons["phases"] = phases
@@ -156,8 +156,8 @@ def circuit_json(found: xr.Dataset, phases: dict[str, Phase] | str) -> dict[str,
             else:
                 reasons[f"phases.{name}"] = phase.reason
     return {
-        "p": found.attrs["p"],
-        "accuracy": float(found.accuracy),
+        "p": measured.attrs["p"],
+        "accuracy": float(measured.accuracy),
         "key_frequencies": keys,
         "loss": {
             part: number("loss", f"loss.{part}", part=part) for part in ("all", "train", "test")
@@ -176,9 +176,9 @@ def circuit_json(found: xr.Dataset, phases: dict[str, Phase] | str) -> dict[str,
     }
 
 
-def _cell(found: xr.Dataset, name: str) -> str:
-    value = number_or_reason(found, name)
+def _cell(measured: xr.Dataset, name: str) -> str:
+    value = number_or_reason(measured, name)
     # A gap is infinite where the other frequencies are nothing at all.
-    if name == "key_gap" and np.isinf(found[name]):
+    if name == "key_gap" and np.isinf(measured[name]):
         return "no other frequency"
     return value if isinstance(value, str) else text(value)

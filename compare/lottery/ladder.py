@@ -113,7 +113,7 @@ class Ladder:
 
 
 def ladder(
-    run: Run, predictors: Sequence[str] = tuple(PREDICTORS), *, affordable: float | None = None
+    run: Run, predictors: Sequence[str] | None = None, *, affordable: float | None = None
 ) -> Ladder:
     """Predict from a run's first checkpoint with every predictor, each followed once.
 
@@ -121,8 +121,8 @@ def ladder(
     ----------
     run : Run
         Of one seed, with at least two checkpoints.
-    predictors : sequence of str
-        Names, see `grokode.theory.predictors`.
+    predictors : sequence of str, optional
+        Names; all of `grokode.theory.predictors.PREDICTORS` if not given.
     affordable : float, optional
         Seconds of a core, `AFFORDABLE` if not given. Of all predictors together those that take
         longer are left out, with that
@@ -151,7 +151,7 @@ def ladder(
     >>> dict(climbed.predictions["ticket_flow"].path.sizes)
     {'step': 3, 'neuron': 4, 'frequency': 2}
     """
-    chosen = [get_predictor(name) for name in predictors]
+    chosen = [get_predictor(name) for name in (PREDICTORS if predictors is None else predictors)]
     rule = training_rule(run)
     observed = observed_spectra(run)
     steps = observed.step.values
@@ -159,7 +159,7 @@ def ladder(
     initial = observed.isel(step=0, drop=True)
     elsewhere = _outside_every_theory(run.config)
     limit = AFFORDABLE if affordable is None else affordable
-    limit = limit if tuple(predictors) == tuple(PREDICTORS) else np.inf
+    limit = limit if predictors is None else np.inf
     return Ladder(
         path=run.path,
         seed=run.seed,

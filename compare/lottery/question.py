@@ -17,7 +17,7 @@ from grokode.compare.lottery.trajectories import (
     predictor_errors,
     trajectories,
 )
-from grokode.compare.lottery.winners import LADDER, winners, winners_json
+from grokode.compare.lottery.winners import winners, winners_json
 from grokode.compare.question import Datasets, Question, Table
 from grokode.nets.runs import Run
 
@@ -55,9 +55,9 @@ def measure(
         ``winners``; ``errors`` of the predictors that follow the training, and ``tickets`` of one
         neuron, theory and network. Where none follows there are no errors and no tickets.
     """
-    names = list(predictors or LADDER)
-    climbed = ladder(run, [name for name in names if name != "chance"], affordable=affordable)
-    measured = {"winners": winners(run, names, climbed=climbed)}
+    named = None if predictors is None else [name for name in predictors if name != "chance"]
+    climbed = ladder(run, named, affordable=affordable)
+    measured = {"winners": winners(run, predictors, climbed=climbed)}
     followed = [name for name, one in climbed.predictions.items() if one.path is not None]
     if not followed and follow is None:
         return measured

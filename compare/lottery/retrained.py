@@ -52,8 +52,8 @@ def retrained(run: Run) -> xr.Dataset:
     >>> from grokode import nets
     >>> config = nets.TrainingConfig(p=5, neurons=4, steps=20, checkpoint_every=10, log_every=10)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     found = retrained(nets.train(config, Path(folder) / "run"))
-    >>> found.accuracy.values.tolist()
+    ...     again = retrained(nets.train(config, Path(folder) / "run"))
+    >>> again.accuracy.values.tolist()
     [1.0, 1.0, 1.0]
     """
     check_addition(run)

@@ -19,12 +19,8 @@ from grokode.compare.lottery.ladder import Ladder, Prediction, current_leaders, 
 from grokode.compare.lottery.retrained import final_logits_r2
 from grokode.nets.runs import Run
 from grokode.theory import fourier
-from grokode.theory.predictors import PREDICTORS
 
-__all__ = ["LADDER", "REASONS", "winners", "winners_json"]
-
-LADDER = ("chance", *PREDICTORS)
-"""All predictors, from crude to fine."""
+__all__ = ["REASONS", "winners", "winners_json"]
 
 REASONS = ("right", "near tie", "contested", "other", "no prediction")
 """What became of a prediction, see `winners`."""
@@ -50,7 +46,7 @@ _LONG_NAMES = {
 
 def winners(
     run: Run,
-    predictors: Sequence[str] = LADDER,
+    predictors: Sequence[str] | None = None,
     *,
     near_tie: float = 0.05,
     contested: float = 0.2,
@@ -65,8 +61,9 @@ def winners(
     run : Run
         Of one seed, at least two checkpoints; the first is predicted from, the last is observed.
         Checkpoints with weights that are not finite are left out.
-    predictors : sequence of str
-        ``chance`` and names of predictors, see `grokode.theory.predictors`.
+    predictors : sequence of str, optional
+        ``chance`` and names of predictors; if not given all that were climbed, which are those of
+        `grokode.theory.predictors.PREDICTORS`, from crude to fine, unless `climbed` has fewer.
     near_tie : float
         A wrong neuron is a *near tie* if the blow-up times of its predicted and its observed winner
         differ by less than this fraction of the smaller one.
@@ -122,7 +119,9 @@ def winners(
         if not value > 0:
             raise ValueError(f"{name} must be a positive fraction such as 0.05, got {value}")
     if climbed is None:
-        climbed = ladder(run, [name for name in predictors if name != "chance"])
+        named = None if predictors is None else [one for one in predictors if one != "chance"]
+        climbed = ladder(run, named)
+    names = ["chance", *climbed.predictions] if predictors is None else list(predictors)
     climbed.check_about(run)
     final = fourier.beta(climbed.observed.isel(step=-1, drop=True))
     observed = final.idxmax("frequency").astype(int)
@@ -145,13 +144,13 @@ def winners(
         _chance_row(climbed, start)
         if name == "chance"
         else _row(climbed, climbed.prediction(name), start, final)
-        for name in predictors
+        for name in names
     ]
     of_each = xr.concat(rows, "predictor", coords="minimal", compat="override", join="exact")
     scored = start.merge(of_each)
     for name, text in _LONG_NAMES.items():
         scored[name].attrs = {"long_name": text}
-    return scored.assign_coords(predictor=list(predictors), bound=["low", "high"])
+    return scored.assign_coords(predictor=names, bound=["low", "high"])
 
 
 def winners_json(scored: xr.Dataset) -> dict[str, Any]:

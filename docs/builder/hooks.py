@@ -168,9 +168,9 @@ def on_page_content(html: str, **_: Any) -> str:
     """
     from latex2mathml.converter import convert
 
-    def formula(found: re.Match[str]) -> str:
-        display = "block" if found["tag"] == "div" else "inline"
-        return convert(unescape(found["tex"]), display=display)
+    def formula(match: re.Match[str]) -> str:
+        display = "block" if match["tag"] == "div" else "inline"
+        return convert(unescape(match["tex"]), display=display)
 
     return re.sub(
         r'<(?P<tag>div|span) class="arithmatex">\\[(\[](?P<tex>.*?)\\[)\]]</(?P=tag)>',

@@ -112,18 +112,18 @@ def in_its_group(logits: np.ndarray, answers: np.ndarray, task: str) -> dict[str
 def of_sums(run: nets.Run) -> dict[str, float]:
     """What has a meaning for addition and subtraction alone."""
     last = last_computation(run)
-    found = circuit(last[1])
-    series = progress(computations(run), found.key.values.tolist())
+    measured_circuit = circuit(last[1])
+    series = progress(computations(run), measured_circuit.key.values.tolist())
     half = first(
         series.test_loss < series.test_loss.max() / 2, after=np.argmax(series.test_loss.values)
     )
     least = int(np.argmin(series.excluded_loss.values))
     doubled = first(series.excluded_loss > 2 * series.excluded_loss[least], after=least)
     halved = first(series.restricted_loss < series.restricted_loss[0] / 2, after=0)
-    solved = float(found.accuracy) >= SOLVED
-    clocks = found.circle_r2.idxmax("form") == "clock"
+    solved = float(measured_circuit.accuracy) >= SOLVED
+    clocks = measured_circuit.circle_r2.idxmax("form") == "clock"
     return {
-        "keys": float(found.sizes["key"]) if solved else np.nan,
+        "keys": float(measured_circuit.sizes["key"]) if solved else np.nan,
         "clocks": float(clocks.mean()) if solved else np.nan,
         "lead_restricted": half - halved if solved else np.nan,
         "lead_excluded": half - doubled if solved else np.nan,
@@ -196,7 +196,7 @@ def draw(results: dict[str, dict[str, tuple[float, float]]]) -> Figure:
     for ax in axes[len(shown) :]:
         ax.set_axis_off()
     for ax, column in zip(axes, shown, strict=False):
-        means, spreads = np.array([found[column] for found in results.values()]).T
+        means, spreads = np.array([numbers[column] for numbers in results.values()]).T
         places = np.arange(len(results))
         ax.errorbar(means, places, xerr=np.nan_to_num(spreads), fmt="o", color="#0072B2")
         ax.set_yticks(places, list(results), fontsize=8)

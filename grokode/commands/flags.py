@@ -38,10 +38,10 @@ def flags_of(
         name, hint = field.name, hints[field.name]
         flag = "--" + name.replace("_", "-")
         options: dict[str, Any] = {}
-        if get_origin(hint) is Literal:
-            options["metavar"] = "|".join(get_args(hint))
-        elif name in choices:
-            options["metavar"] = "|".join(choices[name])
+        names_of = get_args(hint) if get_origin(hint) is Literal else choices.get(name)
+        if names_of is not None:
+            options["metavar"] = "|".join(names_of)
+            options["autocompletion"] = _completed(names_of)
         if hint is bool:
             names = [f"{flag}/--no-{flag[2:]}"]
             kind: Any = bool | None
@@ -63,13 +63,21 @@ def flags_of(
 
 def choice_of(name: str, registry: Mapping[str, Any], text: str) -> inspect.Parameter:
     """A flag that names an entry of a registry; help says which there are."""
-    option = typer.Option(f"--{name}", help=f"{text}: {', '.join(registry)}.")
+    option = typer.Option(
+        f"--{name}", help=f"{text}: {', '.join(registry)}.", autocompletion=_completed(registry)
+    )
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
         default=None,
         annotation=Annotated[str | None, option],
     )
+
+
+def _completed(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """What a shell offers for a word that was begun."""
+    # Typer knows the argument by this name.
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
 
 
 def with_flags(

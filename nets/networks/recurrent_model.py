@@ -87,15 +87,15 @@ def hidden_states(parameters: Parameters, inputs: Array, activation: str) -> Ten
     columns = parameters["input"].mT + (parameters["input_bias"] + bias)[:, None]
     shared = tree(inputs)
     states = recurrent.new_ones(len(recurrent), 1, recurrent.shape[-1])
-    found, order = [], []
+    ends, order = [], []
     for position, (rows, nodes) in enumerate(shared.ends):
-        found.append(states[:, torch.from_numpy(nodes)])
+        ends.append(states[:, torch.from_numpy(nodes)])
         order.append(rows)
         if position < len(shared.levels):
             parents, symbols = (torch.from_numpy(v) for v in shared.levels[position])
             states = sigma((states @ recurrent.mT)[:, parents] + columns[:, symbols])
     back = np.argsort(np.concatenate(order), kind="stable")
-    return torch.cat(found, dim=1)[:, torch.from_numpy(back)]
+    return torch.cat(ends, dim=1)[:, torch.from_numpy(back)]
 
 
 def read_out(parameters: Parameters, states: Tensor) -> Tensor:

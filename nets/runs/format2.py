@@ -117,8 +117,8 @@ class OldSource:
         stored = f"{name}_pairs"
         root = self.path / "arrays.zarr"
         try:
-            found = _document(root / stored / "zarr.json")
-            size = found["shape"][0] if isinstance(found, dict) else None
+            document = _document(root / stored / "zarr.json")
+            size = document["shape"][0] if isinstance(document, dict) else None
             count = size if type(size) is int and size >= 0 else -1
             # Pairs may repeat, but no more of them are stored than the file holds.
             if count > 0:
@@ -157,8 +157,8 @@ class OldSource:
                 least = len(self.steps)
             if _document(root / name / "zarr.json") != GROUP:
                 raise ValueError("its group is not as it was written")
-            found = _document(root / name / name / "zarr.json")
-            length = found["shape"][0]
+            document = _document(root / name / name / "zarr.json")
+            length = document["shape"][0]
             if type(length) is not int or length < least:
                 raise ValueError(f"it has fewer than {least} steps")
             shape = (length, len(self.seeds), *chunks[2:])
@@ -222,8 +222,8 @@ def _expected(
 
 
 def _hold(root: Path, name: str, document: dict[str, Any]) -> None:
-    found = _document(root / name / "zarr.json")
-    if json.dumps(found, sort_keys=True) != json.dumps(document, sort_keys=True):
+    written = _document(root / name / "zarr.json")
+    if json.dumps(written, sort_keys=True) != json.dumps(document, sort_keys=True):
         raise ValueError(f"{root / name / 'zarr.json'} is not as the configuration has it")
 
 

@@ -220,15 +220,15 @@ def check_document(root: Path, plan: Plan, least: int) -> None:
         if _document(root / name / "zarr.json") != GROUP:
             raise ValueError(f"{root / name / 'zarr.json'} is not as it was written")
     file = root / plan.path / "zarr.json"
-    found = _document(file)
-    shape = found.get("shape") if isinstance(found, dict) else None
+    document = _document(file)
+    shape = document.get("shape") if isinstance(document, dict) else None
     length = shape[0] if isinstance(shape, list) and shape else None
     fixed = plan.dims[0] != "step"
     if type(length) is not int or length < least or (fixed and length > least):
         raise ValueError(f"{file} is not of a length of {least} or more")
     # As text, so that 1, 1.0 and true are not one.
     wanted = plan.document(length)
-    if json.dumps(found, sort_keys=True) != json.dumps(wanted, sort_keys=True):
+    if json.dumps(document, sort_keys=True) != json.dumps(wanted, sort_keys=True):
         raise ValueError(f"{file} is not as the configuration has it")
 
 

@@ -154,7 +154,7 @@ class TrainingConfig:
     ) -> tuple[type, ...]:
         """The types of the four records, those of the default task and network if not given."""
         chosen: type = network or TwoLayer
-        task: type = data or getattr(chosen, "TASK", Modular)
+        task: type = getattr(chosen, "TASK", Modular) if data is None else data
         return (task, chosen, OptimizerRule, Schedule)
 
     def replace(self, **settings: Any) -> "TrainingConfig":

@@ -78,9 +78,9 @@ def test_coherence_is_the_mean_cosine_to_the_global_phase():
     """What makes 1/2 the least to rely on: neurons 60 degrees away in the mean."""
     waves = np.random.default_rng(4).normal(size=(2, NEURONS, K, 2)) @ [1, 1j]
     _, coherence = global_phases(*waves)
-    for layer, found in zip(waves, coherence, strict=True):
+    for layer, coherent in zip(waves, coherence, strict=True):
         turned = np.cos(np.angle(layer) - np.angle(layer.sum(0)))
-        assert found == pytest.approx((abs(layer) * turned).sum(0) / abs(layer).sum(0))
+        assert coherent == pytest.approx((abs(layer) * turned).sum(0) / abs(layer).sum(0))
 
 
 def test_neurons_and_frequencies_without_magnitude_count_for_nothing():

@@ -79,8 +79,8 @@ def test_near_pairs_are_counted_once():
     near = np.linalg.norm(points[:, None] - points, axis=-1) <= 0.8
     upper = np.triu(near, 1)
     same = labels[:, None] == labels
-    found = clusters.near_pairs(clusters.squared_distances(points), 0.8, labels)
-    assert found == ((upper & same).sum(), (upper & ~same).sum())
+    result = clusters.near_pairs(clusters.squared_distances(points), 0.8, labels)
+    assert result == ((upper & same).sum(), (upper & ~same).sum())
 
 
 # Automata.
@@ -92,18 +92,18 @@ def test_automaton_of_a_machine_is_the_machine(seed):
     every = Sequences.up_to(9)
     at = machine.states(every.inputs)
     _, first, of_state = np.unique(at, return_index=True, return_inverse=True)
-    found = machines.extract(
+    result = machines.extract(
         clusters.Clusters(of_state, first), every.children, machine.run(every.inputs)
     )
-    assert found.finite
-    assert machines.equivalent(found, *table(machine))
+    assert result.finite
+    assert machines.equivalent(result, *table(machine))
     # The classes of states by what all words of up to eight symbols answer (Myhill and Nerode).
     words = Sequences.up_to(8).inputs
     answers = {
         tuple(machine.outputs[s] for s in after(machine, state, words))
         for state in range(len(machine.outputs))
     }
-    assert machines.minimal_states(replace(found, outputs=np.array(machine.outputs))) == len(
+    assert machines.minimal_states(replace(result, outputs=np.array(machine.outputs))) == len(
         answers
     )
 
@@ -223,10 +223,10 @@ def test_responses_are_differences_of_outputs(run):
     right = np.eye(2)[PARITY.run(every.inputs)]
     some = pairs.sample_pairs(PARITY.states(every.inputs), every, 2, seed=0)
     everything = np.ones(len(every.inputs), bool)
-    found = pairs.responses(some, hidden[0].numpy(), out, right, everything, every)
+    result = pairs.responses(some, hidden[0].numpy(), out, right, everything, every)
     # For parity, one-hot answers differ by (1, -1) on every continuation, or on none.
-    np.testing.assert_allclose(found["Y"], np.where(some.agreeing, 0, 2))
-    np.testing.assert_allclose(found["N"], 2.0 ** (7 - every.lengths[some.second]) - 1)
+    np.testing.assert_allclose(result["Y"], np.where(some.agreeing, 0, 2))
+    np.testing.assert_allclose(result["N"], 2.0 ** (7 - every.lengths[some.second]) - 1)
     for n in (0, 7, 20):
         one, two = every.inputs[some.first[n]], every.inputs[some.second[n]]
         depth = 6 - (two >= 0).sum()
@@ -240,7 +240,7 @@ def test_responses_are_differences_of_outputs(run):
             ]
             total += float((values[1] - values[0]).square().sum())
         # Outputs in single precision, of order one.
-        assert found["P"][n] == pytest.approx(total / len(words), rel=1e-3, abs=1e-9)
+        assert result["P"][n] == pytest.approx(total / len(words), rel=1e-3, abs=1e-9)
 
 
 def pair_variables(seed, count=12):

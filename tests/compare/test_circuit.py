@@ -62,8 +62,8 @@ def test_restricted_and_excluded_loss_are_least_squares_projections(logits):
         expected = cross_entropy((part + flat.mean(0)).reshape(P, P, P), ANSWERS, weights)
         assert restricted_loss(waves, KEYS, weights) == pytest.approx(expected, rel=1e-12)
         expected = cross_entropy((flat - part).reshape(P, P, P), ANSWERS, weights)
-        found = weighted(excluded_losses(logits, waves, KEYS), weights)
-        assert found == pytest.approx(expected, rel=1e-12)
+        loss = weighted(excluded_losses(logits, waves, KEYS), weights)
+        assert loss == pytest.approx(expected, rel=1e-12)
     np.testing.assert_allclose(
         waves.norms()[[0, 2]],
         [np.linalg.norm(least_squares(flat, directions([k]))) for k in KEYS],
@@ -77,8 +77,8 @@ def test_three_dimensional_exclusion_takes_one_direction_of_pairs_and_outputs(lo
     rest = logits.ravel()[:, None] - least_squares(logits.reshape(-1, 1), columns)
     expected = cross_entropy(rest.reshape(P, P, P), ANSWERS)
     waves = SumWaves.of(logits)
-    found = excluded_losses(logits, waves, KEYS, three_dimensional=True).mean()
-    assert found == pytest.approx(expected, rel=1e-12)
+    loss = excluded_losses(logits, waves, KEYS, three_dimensional=True).mean()
+    assert loss == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize("linear", [False, True])
@@ -125,7 +125,7 @@ def test_neuron_shares_and_polynomials_are_regressions():
     neurons = np.maximum(rng.normal(size=(P, P, 3)), 0)
     neurons[..., 1] = 2 + np.cos(2 * np.pi * 2 * X / P) * np.sin(2 * np.pi * 2 * Y / P)
     neurons[..., 2] = 0.7
-    found = NeuronWaves.of(neurons)
+    waves_of = NeuronWaves.of(neurons)
     for k in range(1, 4):
         a, b = 2 * np.pi * k * X / P, 2 * np.pi * k * Y / P
         columns = np.stack(
@@ -139,15 +139,15 @@ def test_neuron_shares_and_polynomials_are_regressions():
         flat = neurons[..., 0].reshape(-1, 1)
         fitted = least_squares(flat, columns)
         expected = fitted.var() / flat.var()
-        assert found.share[k - 1, 0] == pytest.approx(expected, rel=1e-10)
-        if found.best()[0][0] == k:
+        assert waves_of.share[k - 1, 0] == pytest.approx(expected, rel=1e-10)
+        if waves_of.best()[0][0] == k:
             np.testing.assert_allclose(
                 replace_by_waves(neurons, 0.0)[..., 0].reshape(-1, 1), fitted, atol=1e-13
             )
-    frequency, share = found.best()
+    frequency, share = waves_of.best()
     assert frequency[1:].tolist() == [2, 0]
     assert share[1:].tolist() == [pytest.approx(1, rel=1e-12), 0]
-    assert found.clusters() == {2: 1}
+    assert waves_of.clusters() == {2: 1}
     kept = replace_by_waves(neurons)
     assert (kept[..., 0] == neurons[..., 0]).all()
 
@@ -221,10 +221,12 @@ def test_circularity_of_a_circle_and_of_noise():
 
 def test_a_two_layer_network_is_symmetric_and_its_logits_are_its_own():
     theta, xi = np.random.default_rng(0).normal(size=(2, 6, P))
-    found = of_two_layer(theta, xi, "relu")
-    np.testing.assert_allclose(found.logits, all_logits(theta, xi, "relu"), atol=1e-13)
-    assert gradient_symmetricity(found) == pytest.approx(1, rel=1e-12)
-    np.testing.assert_allclose(found.neurons @ found.to_logits.T, found.logits, atol=1e-13)
+    computation = of_two_layer(theta, xi, "relu")
+    np.testing.assert_allclose(computation.logits, all_logits(theta, xi, "relu"), atol=1e-13)
+    assert gradient_symmetricity(computation) == pytest.approx(1, rel=1e-12)
+    np.testing.assert_allclose(
+        computation.neurons @ computation.to_logits.T, computation.logits, atol=1e-13
+    )
     separate = of_two_layer(theta, xi, "quadratic", theta_y=2 * theta)
     z = theta[:, X] + 2 * theta[:, Y]
     np.testing.assert_allclose(separate.logits, np.einsum("mxy,mj->xyj", z**2, xi), atol=1e-12)
@@ -235,69 +237,71 @@ def test_a_transformers_gradients_by_embeddings(settings):
     """Against a difference of logits: the embedding of one token is moved, pairs with x != y."""
     network = Transformer(width=8, heads=2, neurons=6, **settings)
     parameters = network.draw(Modular(p=P), 1)
-    found = of_transformer(network, parameters)
+    computation = of_transformer(network, parameters)
     triples = np.array([[0, 1, 2], [3, 6, 6], [5, 2, 0]])
-    gradients = found.embedding_gradients(triples)
+    gradients = computation.embedding_gradients(triples)
     rng, step = np.random.default_rng(0), 1e-6
     for (x, y, j), by_token in zip(triples, gradients, strict=True):
         for token, gradient in zip((x, y), by_token, strict=True):
             move = np.zeros((P, 8))
             move[token] = rng.normal(size=8)
             up, down = (
-                found.from_embedding(found.embedding + sign * step * move)[x, y, j]
+                computation.from_embedding(computation.embedding + sign * step * move)[x, y, j]
                 for sign in (1, -1)
             )
             # Central difference: error step^2 of a third derivative, and rounding 1e-16 / step.
             assert (up - down) / (2 * step) == pytest.approx(gradient @ move[token], abs=1e-7)
-    np.testing.assert_array_equal(found.from_embedding(found.embedding), found.logits)
+    np.testing.assert_array_equal(
+        computation.from_embedding(computation.embedding), computation.logits
+    )
 
 
 def test_subtraction_is_addition_with_y_renamed():
     network = Transformer(width=8, heads=2, neurons=6)
-    found = of_transformer(network, network.draw(Modular(p=P), 1)).with_training_pairs(
+    computation = of_transformer(network, network.draw(Modular(p=P), 1)).with_training_pairs(
         [[1, 2], [3, 3]]
     )
-    turned = found.as_sum("subtraction")
-    assert (turned.logits[2, 3] == found.logits[2, 4]).all()
+    turned = computation.as_sum("subtraction")
+    assert (turned.logits[2, 3] == computation.logits[2, 4]).all()
     assert turned.trained[1, 5] == turned.trained[3, 4] == 1
     triples = np.array([[2, 3, 1]])
     np.testing.assert_array_equal(
-        turned.embedding_gradients(triples), found.embedding_gradients([[2, 4, 1]])
+        turned.embedding_gradients(triples), computation.embedding_gradients([[2, 4, 1]])
     )
-    assert found.as_sum("addition") is found
+    assert computation.as_sum("addition") is computation
     with pytest.raises(ValueError, match="no sum of x and y"):
-        found.as_sum("quadratic_form")
+        computation.as_sum("quadratic_form")
 
 
 def test_attention_only_has_reasons_for_what_needs_neurons():
     network = Transformer(width=8, heads=2, neurons=0)
-    measured = circuit(of_transformer(network, network.draw(Modular(p=P), 0)))
-    assert np.isnan(measured.ablated_loss).all()
-    assert measured.ablated_loss_reason == "the network has no neurons, attention only"
-    assert measured.excluded_loss_reason == "the training pairs are not known"
-    assert np.isfinite(measured.excluded_loss_all)
-    assert "logits" in measured.attrs["key_rule"]
+    computation = circuit(of_transformer(network, network.draw(Modular(p=P), 0)))
+    assert np.isnan(computation.ablated_loss).all()
+    assert computation.ablated_loss_reason == "the network has no neurons, attention only"
+    assert computation.excluded_loss_reason == "the training pairs are not known"
+    assert np.isfinite(computation.excluded_loss_all)
+    assert "logits" in computation.attrs["key_rule"]
 
 
 def test_ablations_without_neurons_that_matter():
     """If the neurons give nothing, cutting them changes nothing, and leaving out the rest all."""
     network = Transformer(width=8, heads=2, neurons=6)
     parameters = network.draw(Modular(p=P), 0) | {"W_in": np.zeros((1, 6, 8))}
-    measured = circuit(of_transformer(network, parameters))
-    whole = float(measured.loss.sel(part="all"))
-    lost = measured.ablated_loss
+    computation = circuit(of_transformer(network, parameters))
+    whole = float(computation.loss.sel(part="all"))
+    lost = computation.ablated_loss
     for name in ("key_span", "key_nullspace", "polynomials"):
         assert float(lost.sel(ablation=name)) == pytest.approx(whole, rel=1e-12)
     assert float(lost.sel(ablation="no_skip")) == pytest.approx(np.log(P), rel=1e-9)
-    assert measured.clustered == 0
+    assert computation.clustered == 0
 
 
 def test_key_frequencies_of_a_map_made_by_hand():
-    found = of_two_layer(np.zeros((2, 11)), np.zeros((2, 11)), "relu")
+    computation = of_two_layer(np.zeros((2, 11)), np.zeros((2, 11)), "relu")
     j = np.arange(11)
     waves = np.cos(2 * np.pi * np.outer([2, 5, 1], j) / 11) * np.array([[4], [2], [0.5]])
-    object.__setattr__(found, "to_logits", waves.T)
-    keys, gap, rule = key_frequencies(found)
+    object.__setattr__(computation, "to_logits", waves.T)
+    keys, gap, rule = key_frequencies(computation)
     assert (keys.tolist(), gap) == ([2, 5], pytest.approx(4))
     assert "a quarter" in rule
 
@@ -324,9 +328,9 @@ def test_summed_embeddings_are_measured():
     rng = np.random.default_rng(0)
     shapes = {"embed": (P, 6), "unembed": (P, 6), "W": (2, 6, 6), "b": (2, 6)}
     parameters = {name: rng.normal(size=shape) for name, shape in shapes.items()}
-    found = of_summed_embeddings(SummedEmbeddings(6, 2), parameters)
-    assert gradient_symmetricity(found) == pytest.approx(1, rel=1e-12)
-    assert np.isfinite(circuit(found).kernel_r2).all()
+    computation = of_summed_embeddings(SummedEmbeddings(6, 2), parameters)
+    assert gradient_symmetricity(computation) == pytest.approx(1, rel=1e-12)
+    assert np.isfinite(circuit(computation).kernel_r2).all()
 
 
 def series_of(train, test, loss, excluded):
@@ -355,12 +359,12 @@ def test_phases_that_are_not_there():
 
 def test_progress_needs_training_pairs():
     network = Transformer(width=8, heads=2, neurons=6)
-    found = of_transformer(network, network.draw(Modular(p=P), 0))
+    computation = of_transformer(network, network.draw(Modular(p=P), 0))
     with pytest.raises(ValueError, match="training pairs of step 5 are not known"):
-        progress([(5, found)], [1])
+        progress([(5, computation)], [1])
     with pytest.raises(ValueError, match="at least one checkpoint"):
         progress([], [1])
-    known = found.with_training_pairs([[0, 1], [2, 3]])
+    known = computation.with_training_pairs([[0, 1], [2, 3]])
     row = progress([(5, known)], [1, 2]).isel(step=0)
     whole = circuit(known, [1, 2])
     for name, expected in (

@@ -28,15 +28,15 @@ def test_shares_are_regressions_on_indicators(table):
     product, quotient = table[x, y], table[table[x, y], inverse[z]]
     conjugates = np.array([{table[table[g, h], inverse[g]] for g in range(n)} for h in range(n)])
     of_class = np.array([min(some) for some in conjugates])[quotient]
-    found = group_shares(logits, table)
+    shares = group_shares(logits, table)
     for name, labels in (
         ("product", product * n + z),
         ("quotient", quotient),
         ("character", of_class),
     ):
         columns = (labels[:, None] == np.unique(labels)).astype(float)
-        assert found[name] == pytest.approx(regression(centred, columns), rel=1e-9), name
-    assert found["product"] >= found["quotient"] >= found["character"]
+        assert shares[name] == pytest.approx(regression(centred, columns), rel=1e-9), name
+    assert shares["product"] >= shares["quotient"] >= shares["character"]
 
 
 def test_the_characters_of_addition_are_the_clocks():

@@ -126,8 +126,8 @@ def test_kernel_fits_are_least_squares(p, kernel):
         (kernel, columns.sum(-1, keepdims=True)),
     ):
         scales, (left,), *_ = np.linalg.lstsq(matrix, network)
-        found = float(fit.fit_r2.sel(fit=name))
-        assert found == pytest.approx(1 - left / (network**2).sum(), abs=1e-10)
+        r2 = float(fit.fit_r2.sel(fit=name))
+        assert r2 == pytest.approx(1 - left / (network**2).sum(), abs=1e-10)
         fitted = fit.sel(kernel=kernel)
         own = fitted.uniform_scale if name == kernel else fitted.frequency_scale
         np.testing.assert_allclose(np.atleast_1d(own), scales, rtol=1e-9)
@@ -196,7 +196,7 @@ def test_peaks_and_margins_pair_by_pair(p):
     theta, xi = random_network(p, seed=p)
     fit = compare.logits(theta, xi)
     network = fit.network.values
-    found = {peak: [] for peak in PEAKS}
+    by_peak = {peak: [] for peak in PEAKS}
     margins = np.empty((p, p))
     right = 0.0
     for x in range(p):
@@ -208,11 +208,11 @@ def test_peaks_and_margins_pair_by_pair(p):
             for j in range(p):
                 if x == y:
                     name = "x+y where x=y" if j == answer else "background where x=y"
-                    found[name].append(row[j])
+                    by_peak[name].append(row[j])
                     continue
                 places = {answer: "x+y", 2 * x % p: "2x", 2 * y % p: "2y"}
-                found[places.get(j, "background")].append(row[j])
-    for peak, values in found.items():
+                by_peak[places.get(j, "background")].append(row[j])
+    for peak, values in by_peak.items():
         here = fit.sel(source="network", peak=peak)
         if not values:
             assert (p, peak) == (3, "background")

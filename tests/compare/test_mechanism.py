@@ -72,10 +72,10 @@ def test_random_weights_have_the_stated_references():
     spread = sparsity(fourier.spectrum(theta, xi))
     # Standard errors near 4e-4 and, for R^2, 6e-4: five of them.
     assert spread.participation.mean() == pytest.approx(spread.attrs["random"], abs=2e-3)
-    found = {m.name: m for m in measures(mechanism(run_of((theta[:50], xi[:50]))))}
+    measured = {m.name: m for m in measures(mechanism(run_of((theta[:50], xi[:50]))))}
     r2 = cosine_fits(theta, xi).r2.mean("neuron")
-    assert r2.sel(layer="theta") == pytest.approx(found["r2_theta"].random, abs=3e-3)
-    assert r2.sel(layer="xi") == pytest.approx(found["r2_xi"].random, abs=3e-3)
+    assert r2.sel(layer="theta") == pytest.approx(measured["r2_theta"].random, abs=3e-3)
+    assert r2.sel(layer="xi") == pytest.approx(measured["r2_xi"].random, abs=3e-3)
 
 
 def test_basis_coefficients_are_sorted_and_keep_the_energy():
@@ -296,11 +296,11 @@ def test_runs_it_is_not_about():
         mechanism(run)
 
 
-def draw_all(found, render=True):
+def draw_all(measured, render=True):
     """Every figure of a mechanism, by name, drawn and with axis labels or a reason."""
-    draws = {"preservation": lambda ax: figures.preservation_curves(found["history"], ax)}
-    parts = found
-    if not found["about"].attrs["reason"]:
+    draws = {"preservation": lambda ax: figures.preservation_curves(measured["history"], ax)}
+    parts = measured
+    if not measured["about"].attrs["reason"]:
         draws |= {
             "weights": lambda ax: figures.weights_with_cosine(parts["fits"], 0, "theta", ax),
             "heatmap": lambda ax: figures.basis_heatmap(parts["coefficients"], "xi", ax),

@@ -99,14 +99,14 @@ def test_noise_of_random_phases():
     rng = np.random.default_rng(7)
     p, N = 101, 15
     k = np.repeat(np.arange(1, 51), N)
-    found = []
+    uniform = []
     for _ in range(10):
         phi = rng.uniform(0, 2 * np.pi, len(k))
-        found.append(phase_uniformity(fourier.spectrum(*single_waves(k, phi, 0.0, p=p))))
-    noise = np.array([f.noise for f in found])
+        uniform.append(phase_uniformity(fourier.spectrum(*single_waves(k, phi, 0.0, p=p))))
+    noise = np.array([f.noise for f in uniform])
     # 40 means of 50 exponentials of mean 1: standard error 0.022, four of them.
     assert noise.mean() == pytest.approx(1, abs=0.09)
-    p_values = np.array([f.noise_p_value for f in found]).ravel()
+    p_values = np.array([f.noise_p_value for f in uniform]).ravel()
     # 1.95 / sqrt(40), exceeded once in a thousand times; 1/N for the chi-square law's own error.
     assert stats.kstest(p_values, "uniform").statistic < 0.308 + 1 / N
 
@@ -114,11 +114,11 @@ def test_noise_of_random_phases():
 def test_weighted_resultant_counts_the_large():
     phi = np.array([0.0, 0.3, 1.0, 2.0, 4.0])
     weights = single_waves(2, phi, 2 * phi, alpha=[1, 1, 1, 1, 50], beta=[1, 1, 1, 1, 50])
-    found = phase_uniformity(fourier.spectrum(*weights)).sel(frequency=2)
+    uniform = phase_uniformity(fourier.spectrum(*weights)).sel(frequency=2)
     sizes = np.array([1, 1, 1, 1, 50.0**3])
     for order in (1, 2, 3, 4):
         wanted = abs((sizes * np.exp(1j * order * phi)).sum()) / sizes.sum()
-        assert float(found.weighted_resultant.sel(order=order)) == pytest.approx(wanted)
+        assert float(uniform.weighted_resultant.sel(order=order)) == pytest.approx(wanted)
 
 
 def test_renumbering_the_residues_changes_no_resultant():

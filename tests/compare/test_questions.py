@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from grokode import compare, nets
+from grokode import compare, nets, theory
 from grokode.compare import cache
 from grokode.compare.common.claims import HOLDS, Claim
 from grokode.compare.common.events import GENERALISED
@@ -16,6 +16,7 @@ from grokode.compare.grokking.stages import stages
 from grokode.compare.lottery.claims import FLOW
 from grokode.compare.page.report import answers, judge
 from grokode.compare.question import Question, Table
+from grokode.theory.predictors import Predictor
 
 CONFIG = nets.TrainingConfig(
     p=7, neurons=12, dtype="float64", steps=60, checkpoint_every=20, log_every=10
@@ -58,6 +59,40 @@ def test_a_question_from_outside_is_one_line(run, tmp_path, monkeypatch):
         assert words in text
     # What is not in the package's source could change without a word: it is not kept.
     assert not list((run.path / cache.CACHE).glob("size-*"))
+
+
+def test_a_measure_a_figure_and_a_claim_are_added_to_a_question(run, tmp_path, monkeypatch):
+    """Each in one function, and a line that puts it in place: page, verdicts and JSON have it."""
+    logits = compare.QUESTIONS["logits"]
+    more = dataclasses.replace(
+        logits,
+        measure=lambda run, /, **options: logits.measure(run, **options) | size_of_weights(run),
+        sheets=lambda m: [*logits.sheets(m), *OUTSIDE.sheets(m)],
+        judge=lambda m: [*logits.judge(m), *OUTSIDE.judge(m)],
+        plain=lambda m: logits.plain(m) | OUTSIDE.plain(m),
+    )
+    monkeypatch.setitem(compare.QUESTIONS, "logits", more)
+    text = compare.report([run], tmp_path / "page.html").read_text()
+    assert "Norm of the input weights." in text
+    assert "Weights are small" in text
+    judged = {verdict.claim.text: verdict.verdict for verdict in judge(answers(run))}
+    assert judged["Weights are small"] == HOLDS
+    assert len(more.plain(compare.ask(more, run))["norm"]) == 4
+
+
+def test_a_predictor_from_outside_climbs_the_ladder(run, monkeypatch):
+    """One that says frequency 1 of every neuron is right as often as 1 won."""
+    first = Predictor(
+        "first",
+        "The lowest frequency wins.",
+        scores=lambda initial, rule: abs(initial.theta_hat) * 0 + initial.frequency,
+    )
+    monkeypatch.setitem(theory.PREDICTORS, "first", first)
+    scored = compare.winners(run, ["chance", "first"]).sel(predictor="first")
+    assert (scored.predicted == 1).all()
+    assert float(scored.accuracy) == float((scored.observed == 1).mean())
+    asked = compare.QUESTIONS["lottery"]
+    assert "first" in asked.plain(asked.measure(run))["rules"]
 
 
 def test_what_was_measured_is_read_again(run, monkeypatch):

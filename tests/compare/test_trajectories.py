@@ -95,8 +95,8 @@ def test_partings_agree_with_one_rung_alone(errors):
 
 def test_adamw_has_no_flow_time(tmp_path):
     run = training(tmp_path / "run", optimizer="adamw", steps=100, checkpoint_every=50)
-    found = predictor_errors(run)
-    assert found.predictor.values.tolist() == ["neuron_flow", "symmetric_flow", "harmonic_flow"]
+    errors = predictor_errors(run)
+    assert errors.predictor.values.tolist() == ["neuron_flow", "symmetric_flow", "harmonic_flow"]
     with pytest.raises(ValueError, match="optimizer is adamw, not sgd; choose one of neuron_flow"):
         trajectories(run)
     with pytest.raises(ValueError, match="it ranks tickets only"):
@@ -112,14 +112,14 @@ def test_time_is_reconciled_with_the_optimiser(tmp_path, settings):
     run = training(
         tmp_path / "run", learning_rate=rate, steps=3000, checkpoint_every=1000, **settings
     )
-    found = predictor_errors(run, ["ticket_flow", "moment_flow"])
+    errors = predictor_errors(run, ["ticket_flow", "moment_flow"])
     moved = fourier.beta(run.spectra()).isel(step=[0, -1])
     change = np.linalg.norm(moved[1] - moved[0]) / np.linalg.norm(moved[0])
     assert change > 0.2
     # A clock without the factor 10 or 49 would miss nearly all of the change. What is left: softmax
     # off 1/p by the logits, and momentum's lag of 9 steps behind a growth of about 1 in 1500.
-    assert (found.beta_error < 0.03 * change).all()
-    assert bool(found.outside.sel(predictor="ticket_flow").item()) == ("momentum" in settings)
+    assert (errors.beta_error < 0.03 * change).all()
+    assert bool(errors.outside.sel(predictor="ticket_flow").item()) == ("momentum" in settings)
 
 
 def test_a_theory_outside_its_assumption_is_laid_over_and_marked(tmp_path):

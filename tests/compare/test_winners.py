@@ -26,11 +26,13 @@ from grokode.compare.lottery.winner_figures import (
     final_magnitude,
     leader_agreement,
 )
-from grokode.compare.lottery.winners import LADDER, REASONS, winners, winners_json
+from grokode.compare.lottery.winners import REASONS, winners, winners_json
 from grokode.theory import fourier, predictors
 from grokode.theory.rule import TrainingRule
 
 FLOWS = ("ticket_flow", "neuron_flow", "clock_flow", "moment_flow")
+
+LADDER = ("chance", *predictors.PREDICTORS)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def climbed(small_run):
 
 
 @pytest.fixture(scope="module")
-def found(small_run, climbed):
+def scored(small_run, climbed):
     return winners(small_run, climbed=climbed)
 
 
@@ -76,14 +78,14 @@ def damaged(run, step):
     )
 
 
-def test_every_rung_is_scored(found):
-    assert tuple(found.predictor.values) == LADDER
-    K, n = 3, found.sizes["neuron"]
-    chance = found.sel(predictor="chance")
+def test_every_predictor_is_scored(scored):
+    assert tuple(scored.predictor.values) == LADDER
+    K, n = 3, scored.sizes["neuron"]
+    chance = scored.sel(predictor="chance")
     assert (float(chance.accuracy), chance.interval.values.tolist()) == (1 / K, [1 / K, 1 / K])
     assert float(chance.top3) == 1
     for name in LADDER[1:]:
-        row = found.sel(predictor=name)
+        row = scored.sel(predictor=name)
         right = (row.predicted == row.observed).values
         assert float(row.accuracy) == right.mean()
         assert row.interval[0] <= row.accuracy <= row.interval[1]
@@ -93,33 +95,33 @@ def test_every_rung_is_scored(found):
         assert len(row.reason) == n
 
 
-def test_scores_by_hand(found, climbed):
+def test_scores_by_hand(scored, climbed):
     start, p = climbed.initial, 7
     A, B = start.theta_hat.values, start.xi_hat.values
     size = np.abs(A) ** 2 + np.abs(B) ** 2
     np.testing.assert_array_equal(
-        found.predicted.sel(predictor="largest_magnitude"), 1 + size.argmax(-1)
+        scored.predicted.sel(predictor="largest_magnitude"), 1 + size.argmax(-1)
     )
     for name in ("clock_flow", "moment_flow"):
         path = getattr(predictors, name)(start, climbed.rule, [climbed.rule.steps])
         beta = np.abs(path.xi_hat.values[0])
-        np.testing.assert_array_equal(found.predicted.sel(predictor=name), 1 + beta.argmax(-1))
-        np.testing.assert_array_equal(found.predicted_magnitude.sel(predictor=name), beta.max(-1))
+        np.testing.assert_array_equal(scored.predicted.sel(predictor=name), 1 + beta.argmax(-1))
+        np.testing.assert_array_equal(scored.predicted_magnitude.sel(predictor=name), beta.max(-1))
     ends = np.abs(climbed.observed.xi_hat.values)
-    np.testing.assert_array_equal(found.observed_magnitude, ends[-1].max(-1))
+    np.testing.assert_array_equal(scored.observed_magnitude, ends[-1].max(-1))
     # The leaders of every step, from the weights by another transform.
     path = climbed.predictions["moment_flow"].path
     agree = (np.abs(path.xi_hat.values).argmax(-1) == ends.argmax(-1)).mean(-1)
-    np.testing.assert_allclose(found.leader_agreement.sel(predictor="moment_flow"), agree)
-    assert found.attrs["p"] == p
+    np.testing.assert_allclose(scored.leader_agreement.sel(predictor="moment_flow"), agree)
+    assert scored.attrs["p"] == p
 
 
-def test_a_neuron_past_a_blowup_is_led_by_the_first_to_go(found, climbed):
+def test_a_neuron_past_a_blowup_is_led_by_the_first_to_go(scored, climbed):
     path = climbed.predictions["ticket_flow"].path
     gone = path.xi_hat.isnull().any("frequency").values[-1]
     # All of a neuron's tickets go in the end: several are gone by now, the first is what counts.
     assert (path.xi_hat.isnull().sum("frequency").values[-1] > 1).any()
-    first = found.predicted.sel(predictor="blowup_time").values
+    first = scored.predicted.sel(predictor="blowup_time").values
     leads = current_leaders(path, climbed.blowup_time.idxmin("frequency"))
     np.testing.assert_array_equal(leads.values[-1][gone], first[gone])
 
@@ -159,10 +161,10 @@ def test_the_interval_keeps_a_width_where_all_are_right(tmp_path):
     np.testing.assert_allclose(row.interval, [6 / (6 + z**2), 1], rtol=1e-12)
 
 
-def test_why_neurons_are_wrong(small_run, climbed, found):
+def test_why_neurons_are_wrong(small_run, climbed, scored):
     """Thresholds at their ends turn every miss into one kind; in between, each is as defined."""
     names = LADDER[1:]
-    miss = (found.predicted != found.observed).sel(predictor=list(names)).values
+    miss = (scored.predicted != scored.observed).sel(predictor=list(names)).values
     assert miss.any()
     loose = winners(small_run, names, near_tie=1e9, climbed=climbed).reason.values
     assert (loose[miss] == "near tie").all()
@@ -172,7 +174,7 @@ def test_why_neurons_are_wrong(small_run, climbed, found):
     assert (neither.reason.values[miss] == "other").all()
     times, ends = climbed.blowup_time, fourier.beta(climbed.observed.isel(step=-1))
     for name in names:
-        row = found.sel(predictor=name)
+        row = scored.sel(predictor=name)
         for neuron in np.flatnonzero(row.predicted.values != row.observed.values):
             both = [int(row.predicted[neuron]), int(row.observed[neuron])]
             T, beta = (values[neuron].sel(frequency=both).values for values in (times, ends))
@@ -180,7 +182,7 @@ def test_why_neurons_are_wrong(small_run, climbed, found):
             close = beta[0] > 0.8 * beta[1]
             expected = "near tie" if gap < 0.05 else "contested" if close else "other"
             assert row.reason[neuron] == expected
-    assert set(np.unique(found.reason)) <= set(REASONS)
+    assert set(np.unique(scored.reason)) <= set(REASONS)
 
 
 def test_the_ticket_flow_saturates_where_its_network_says_so():
@@ -202,15 +204,15 @@ def test_the_ticket_flow_saturates_where_its_network_says_so():
     assert -50 < steps - flow.attrs["stopped"] < 0.01 * steps
 
 
-def test_ticket_and_neuron_flow_are_one_theory_of_quadratic_sgd(found):
+def test_ticket_and_neuron_flow_are_one_theory_of_quadratic_sgd(scored):
     """Both stop at the end of the plateau: they may differ on near ties alone."""
-    one, two = (found.sel(predictor=name) for name in ("ticket_flow", "neuron_flow"))
+    one, two = (scored.sel(predictor=name) for name in ("ticket_flow", "neuron_flow"))
     differ = (one.predicted != two.predicted).values
     assert differ.mean() < 0.1
 
 
-def test_within_and_outside(found, relu_run):
-    within = {str(rule): bool(found.within_assumptions.sel(predictor=rule)) for rule in LADDER}
+def test_within_and_outside(scored, relu_run):
+    within = {str(rule): bool(scored.within_assumptions.sel(predictor=rule)) for rule in LADDER}
     # Gaussian magnitudes are not equal, nor are misalignments.
     assert within == dict.fromkeys(LADDER, True) | dict.fromkeys(LADDER[1:3], False)
     outside = winners(relu_run)
@@ -279,7 +281,7 @@ def test_an_activation_without_flow_says_so(tmp_path):
     assert scored.leader_agreement.sel(predictor="moment_flow").notnull().all()
 
 
-def test_a_damaged_checkpoint_is_left_out(small_run, climbed, found):
+def test_a_damaged_checkpoint_is_left_out(small_run, climbed, scored):
     last = small_run.weights.sizes["step"] - 1
     for bad in (3, last):
         run = damaged(small_run, bad)
@@ -290,7 +292,7 @@ def test_a_damaged_checkpoint_is_left_out(small_run, climbed, found):
     rest = winners(damaged(small_run, 3), ["blowup_time", "ticket_flow"])
     assert rest.attrs["skipped"] == [300]
     for name in ("accuracy", "predicted"):
-        np.testing.assert_array_equal(rest[name], found[name].sel(predictor=rest.predictor))
+        np.testing.assert_array_equal(rest[name], scored[name].sel(predictor=rest.predictor))
     errors = compare.trajectory_errors(compare.trajectories(damaged(small_run, 3)))
     assert 300 not in errors.step
 
@@ -307,7 +309,7 @@ def test_the_smallest_modulus_and_dead_neurons(small_run, tmp_path):
     dead, alive = winners(run, ["blowup_time"]), winners(small_run, ["blowup_time"])
     np.testing.assert_array_equal(dead.predicted[:, 1:], alive.predicted[:, 1:])
     run.weights = weights * 0
-    nothing = winners_json(winners(run, LADDER))["rules"]
+    nothing = winners_json(winners(run))["rules"]
     assert "no ticket of the start can grow" in nothing["ticket_flow"]["failure"]
     json.dumps(nothing, allow_nan=False)
 
@@ -408,40 +410,40 @@ def test_trained_networks_lose_the_corollary_too(tmp_path):
         corollary_of_runs({})
 
 
-def test_pictures_show_the_numbers(found):
+def test_pictures_show_the_numbers(scored):
     _, axes = plt.subplots(2, 2)
-    figures.accuracy_by_predictor(found, axes[0, 0])
+    figures.accuracy_by_predictor(scored, axes[0, 0])
     bars = axes[0, 0].patches
-    np.testing.assert_allclose([bar.get_width() for bar in bars], found.accuracy[1:])
+    np.testing.assert_allclose([bar.get_width() for bar in bars], scored.accuracy[1:])
     hatched = [bool(bar.get_hatch()) for bar in bars]
-    assert hatched == (~found.within_assumptions[1:]).values.tolist()
-    leader_agreement(found, axes[0, 1])
+    assert hatched == (~scored.within_assumptions[1:]).values.tolist()
+    leader_agreement(scored, axes[0, 1])
     lines = {line.get_label(): line.get_ydata() for line in axes[0, 1].lines}
     for flow in FLOWS:
         drawn = lines[f"theory, {flow.replace('_', ' ')}"]
-        np.testing.assert_array_equal(drawn, found.leader_agreement.sel(predictor=flow))
-    figures.winner_confusion(found, "moment_flow", axes[1, 0])
+        np.testing.assert_array_equal(drawn, scored.leader_agreement.sel(predictor=flow))
+    figures.winner_confusion(scored, "moment_flow", axes[1, 0])
     cells = axes[1, 0].collections[0].get_array()
-    row = found.sel(predictor="moment_flow")
-    assert cells.sum() == found.sizes["neuron"]
+    row = scored.sel(predictor="moment_flow")
+    assert cells.sum() == scored.sizes["neuron"]
     assert np.trace(cells) == (row.predicted == row.observed).sum()
-    final_magnitude(found, "moment_flow", axes[1, 1])
+    final_magnitude(scored, "moment_flow", axes[1, 1])
     points = sum(len(line.get_xdata()) for line in axes[1, 1].lines[:2])
-    assert points == found.sizes["neuron"]
+    assert points == scored.sizes["neuron"]
     with pytest.raises(ValueError, match="predictor must predict magnitudes, as ticket_flow"):
-        final_magnitude(found, "misalignment", axes[1, 1])
-    figures.winner_confusion(found, "chance", axes[1, 1])
+        final_magnitude(scored, "misalignment", axes[1, 1])
+    figures.winner_confusion(scored, "chance", axes[1, 1])
     plt.close("all")
 
 
-def test_table_has_a_row_for_each_rung(found):
-    rows = winners_table(found)
+def test_table_has_a_row_for_each_predictor(scored):
+    rows = winners_table(scored)
     assert len({len(row) for row in rows}) == 1
     names = [row[0] for row in rows[1:]]
     assert names == [*LADDER[:1], *(f"{rule} *" for rule in LADDER[1:3]), *LADDER[3:]]
     blowup = rows[1 + LADDER.index("blowup_time")]
     right = int(blowup[3].split()[0])
-    assert right + sum(map(int, blowup[5:])) == found.sizes["neuron"]
+    assert right + sum(map(int, blowup[5:])) == scored.sizes["neuron"]
 
 
 def test_what_takes_long_is_left_out_unless_it_is_named(relu_run, monkeypatch):

@@ -147,9 +147,9 @@ class StoreMachine(RuleBasedStateMachine):
         assert run.weights.step.values.tolist() == [*model["steps"]]
         assert run.metrics.step.values.tolist() == [*model["logged"]]
         for step, layers in model["steps"].items():
-            found = run.weights.sel(step=step)
+            weights = run.weights.sel(step=step)
             for seed in SEEDS:
-                mine = found.sel(seed=seed)
+                mine = weights.sel(seed=seed)
                 for name in ("theta", "xi"):
                     if seed in layers["seeds"]:
                         at = layers["seeds"].index(seed)

@@ -53,9 +53,9 @@ def test_every_value_of_format_2_reads_the_same(old, name):
         read["correct"] = run.correct
     wanted = {key.partition("/")[2] for key in stored.files if key.startswith(f"{name}/")}
     assert wanted == {*read}
-    for key, found in read.items():
-        assert found.dtype == stored[f"{name}/{key}"].dtype
-        np.testing.assert_array_equal(found, stored[f"{name}/{key}"])
+    for key, read_back in read.items():
+        assert read_back.dtype == stored[f"{name}/{key}"].dtype
+        np.testing.assert_array_equal(read_back, stored[f"{name}/{key}"])
     run.check_files()
     for seed in run.seeds[:2]:
         at = run.seeds.index(seed)
@@ -129,9 +129,9 @@ def refused_or_without_effect(path, file, content, expected_values):
         file.unlink()
     else:
         file.write_bytes(content)
-    refusal, found = "", []
+    refusal, read_back = "", []
     try:
-        found = snapshot(path)
+        read_back = snapshot(path)
     except (ValueError, UserWarning) as error:
         refusal = str(error)
     finally:
@@ -139,7 +139,7 @@ def refused_or_without_effect(path, file, content, expected_values):
     assert "\n" not in refusal
     if refusal:
         return True
-    for one, other in zip(found, expected_values, strict=True):
+    for one, other in zip(read_back, expected_values, strict=True):
         np.testing.assert_array_equal(one, other)
     return False
 

@@ -89,7 +89,7 @@ def test_objective_is_the_loss_and_autograds_gradient(settings, loss):
     parameters = parameters_of(network, task.p, seeds)
     gradients = {name: torch.full_like(value, torch.nan) for name, value in parameters.items()}
     examples = examples_of(task, seeds)
-    found = network.objective(task, examples, parameters, gradients, seeds)(7)
+    losses = network.objective(task, examples, parameters, gradients, seeds)(7)
     leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
     inputs = torch.tensor(np.stack([task.inputs[task.split(seed)[0]] for seed in seeds]))
     kept = None
@@ -102,7 +102,7 @@ def test_objective_is_the_loss_and_autograds_gradient(settings, loss):
     expected = torch.nn.functional.cross_entropy(values.mT, answers, reduction="none")
     (expected.sum() if loss == "sum" else expected.mean(1).sum()).backward()
     # Promised to 1e-10; measured at 1e-14.
-    torch.testing.assert_close(found, expected.detach().mean(1), rtol=1e-12, atol=0)
+    torch.testing.assert_close(losses, expected.detach().mean(1), rtol=1e-12, atol=0)
     for name, leaf in leaves.items():
         torch.testing.assert_close(gradients[name], leaf.grad, rtol=1e-12, atol=1e-12, msg=name)
 
@@ -145,14 +145,14 @@ def test_a_seed_does_not_see_its_neighbours():
 def test_blocks_of_pairs_add_up(monkeypatch):
     network, task = Transformer(**SMALL), Modular(p=7, train_fraction=0.9)
     parameters = parameters_of(network, task.p)
-    found = []
+    both = []
     for size in (1 << 20, 400):
         monkeypatch.setattr("grokode.nets.networks.token_tables._BLOCK_BYTES", size)
         gradients = {name: torch.zeros_like(value) for name, value in parameters.items()}
         TableGradient(network, task, examples_of(task, (0,)), parameters, gradients, (0,))(0)
-        found.append(gradients)
+        both.append(gradients)
     for name in parameters:
-        torch.testing.assert_close(found[0][name], found[1][name], rtol=0, atol=1e-14)
+        torch.testing.assert_close(both[0][name], both[1][name], rtol=0, atol=1e-14)
 
 
 def test_start_has_the_published_scales():

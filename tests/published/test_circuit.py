@@ -45,10 +45,10 @@ def computation_of(imported):
     network = imported.config.network
     if isinstance(network, SummedEmbeddings):
         return of_summed_embeddings(network, parameters)
-    found = of_transformer(network, parameters)
+    measured = of_transformer(network, parameters)
     if imported.train is None:
-        return found
-    return found.with_training_pairs(imported.config.data.inputs[imported.train])
+        return measured
+    return measured.with_training_pairs(imported.config.data.inputs[imported.train])
 
 
 @pytest.fixture(scope="module")
@@ -101,15 +101,15 @@ def test_splits_are_recovered(wd):
 
 
 def test_circuit_of_wd_10_1(wd_circuit):
-    found = wd_circuit
-    assert found.key.values.tolist() == [6, 23, 37, 39, 41]
-    assert float(found.accuracy) == 1
-    losses = dict(zip(found.part.values.tolist(), found.loss.values.tolist(), strict=True))
+    measured = wd_circuit
+    assert measured.key.values.tolist() == [6, 23, 37, 39, 41]
+    assert float(measured.accuracy) == 1
+    losses = dict(zip(measured.part.values.tolist(), measured.loss.values.tolist(), strict=True))
     assert losses["train"] == pytest.approx(9.202e-9, rel=1e-4)
     assert losses["test"] == pytest.approx(4.988e-7, rel=1e-4)
-    assert float(found.restricted_loss.sel(part="all")) == pytest.approx(2.20e-9, rel=2e-3)
-    assert float(found.excluded_loss) == pytest.approx(8.385, rel=1e-4)
-    assert float(found.key_gap) > 4
+    assert float(measured.restricted_loss.sel(part="all")) == pytest.approx(2.20e-9, rel=2e-3)
+    assert float(measured.excluded_loss) == pytest.approx(8.385, rel=1e-4)
+    assert float(measured.key_gap) > 4
 
 
 def test_clock_and_pizza_live_in_one_published_network(wd_circuit):
@@ -121,19 +121,19 @@ def test_clock_and_pizza_live_in_one_published_network(wd_circuit):
 
 
 def test_circuit_without_weight_decay():
-    found = circuit(computation_of(nanda2023.read(NO_WD)))
-    assert found.key.values.tolist() == [36, 52]
-    losses = dict(zip(found.part.values.tolist(), found.loss.values.tolist(), strict=True))
+    measured = circuit(computation_of(nanda2023.read(NO_WD)))
+    assert measured.key.values.tolist() == [36, 52]
+    losses = dict(zip(measured.part.values.tolist(), measured.loss.values.tolist(), strict=True))
     assert losses["train"] == pytest.approx(1.681e-10, rel=1e-3)
     assert losses["test"] == pytest.approx(1.110e-6, rel=1e-3)
 
 
 def test_restricted_to_directions_and_to_blocks_differ():
-    found = computation_of(nanda2023.read(NO_WD))
-    keys, p = [26, 36, 41, 52], found.p
+    measured = computation_of(nanda2023.read(NO_WD))
+    keys, p = [26, 36, 41, 52], measured.p
     answers = np.add.outer(np.arange(p), np.arange(p)) % p
-    directions = restricted_loss(SumWaves.of(found.logits), keys)
-    blocks = cross_entropy(blocks_only(found.logits, keys), answers)
+    directions = restricted_loss(SumWaves.of(measured.logits), keys)
+    blocks = cross_entropy(blocks_only(measured.logits, keys), answers)
     assert (directions, blocks) == pytest.approx((2.5e-11, 1.3e-3), rel=0.02)
 
 
@@ -149,40 +149,40 @@ def test_first_small_test_loss_of_the_sweep():
 
 
 def test_pizza(published):
-    found = circuit(computation_of(zhong2023.read(ZHONG / "model_p99zdpze5l.pt")))
-    assert found.key.values.tolist() == [3, 15, 17]
-    assert float(found.sum_squares) == pytest.approx(22.854**2, rel=1e-4)
-    assert float(found.distance_irrelevance) == pytest.approx(0.1717, abs=5e-5)
+    measured = circuit(computation_of(zhong2023.read(ZHONG / "model_p99zdpze5l.pt")))
+    assert measured.key.values.tolist() == [3, 15, 17]
+    assert float(measured.sum_squares) == pytest.approx(22.854**2, rel=1e-4)
+    assert float(measured.distance_irrelevance) == pytest.approx(0.1717, abs=5e-5)
     # Theirs is over 100 random triples.
-    assert float(found.gradient_symmetricity) == pytest.approx(0.994, abs=5e-3)
+    assert float(measured.gradient_symmetricity) == pytest.approx(0.994, abs=5e-3)
     # Each circle alone is a pizza; together with the second harmonics all logits are a clock's.
-    assert (found.circle_r2.sel(form="pizza") > 0.99).all()
-    assert float(found.kernel_r2.sel(form="clock")) > 0.99
+    assert (measured.circle_r2.sel(form="pizza") > 0.99).all()
+    assert float(measured.kernel_r2.sel(form="clock")) > 0.99
 
 
 def test_clock():
-    found = circuit(computation_of(zhong2023.read(ZHONG / "model_l8k1hzciux.pt")))
-    assert found.key.values.tolist() == [13, 16, 21]
-    assert float(found.distance_irrelevance) == pytest.approx(0.848, abs=1e-3)
+    measured = circuit(computation_of(zhong2023.read(ZHONG / "model_l8k1hzciux.pt")))
+    assert measured.key.values.tolist() == [13, 16, 21]
+    assert float(measured.distance_irrelevance) == pytest.approx(0.848, abs=1e-3)
     # Theirs is over 100 random triples: 0.334, with a standard error near 0.05.
-    assert float(found.gradient_symmetricity) == pytest.approx(0.334, abs=0.05)
+    assert float(measured.gradient_symmetricity) == pytest.approx(0.334, abs=0.05)
 
 
 @pytest.mark.parametrize(
     ("name", "keys"), [("q9rsl94xlv", [4, 12, 19, 21]), ("amw6ox6bzn", [1, 5, 8, 17, 20])]
 )
 def test_keys_of_other_published_networks(name, keys):
-    found = circuit(computation_of(zhong2023.read(ZHONG / f"model_{name}.pt")))
-    assert found.key.values.tolist() == keys
-    assert float(found.accuracy) == 1
+    measured = circuit(computation_of(zhong2023.read(ZHONG / f"model_{name}.pt")))
+    assert measured.key.values.tolist() == keys
+    assert float(measured.accuracy) == 1
 
 
 def test_what_is_no_solution_has_no_claims():
     imported = zhong2023.read(ZHONG / "model_n9n7h3p965.pt")
-    found = circuit(computation_of(imported))
-    assert float(found.accuracy) == pytest.approx(0.58, abs=0.005)
-    assert found.attrs["no_keys"]
-    verdicts = judge_circuit(found)
+    measured = circuit(computation_of(imported))
+    assert float(measured.accuracy) == pytest.approx(0.58, abs=0.005)
+    assert measured.attrs["no_keys"]
+    verdicts = judge_circuit(measured)
     assert {verdict.verdict for verdict in verdicts} == {"not measured"}
     assert all("58% of the pairs: it is no solution" in verdict.reason for verdict in verdicts)
 

@@ -13,16 +13,16 @@ def quad(published, tmp_path_factory):
 
 
 def test_winners(quad):
-    found = compare.winners(quad, ["chance", "misalignment", "blowup_time"])
-    right = (found.accuracy * found.sizes["neuron"]).round().astype(int)
-    assert found.attrs["chance"] == float(found.accuracy.sel(predictor="chance")) == 1 / 11
+    named = compare.winners(quad, ["chance", "misalignment", "blowup_time"])
+    right = (named.accuracy * named.sizes["neuron"]).round().astype(int)
+    assert named.attrs["chance"] == float(named.accuracy.sel(predictor="chance")) == 1 / 11
     assert int(right.sel(predictor="misalignment")) == 95
     assert int(right.sel(predictor="blowup_time")) == 424
     # Wilson's interval of 424 in 512 at 95%, from its closed form.
     share, n, z = 424 / 512, 512, 1.959964
     middle = (share + z**2 / 2 / n) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / 4 / n**2) ** 0.5
-    low, high = found.interval.sel(predictor="blowup_time").values
+    low, high = named.interval.sel(predictor="blowup_time").values
     assert (low, high) == pytest.approx((middle - half, middle + half), rel=1e-6)
 
 

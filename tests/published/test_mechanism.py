@@ -10,8 +10,8 @@ from tests.published.test_import import QUAD, RELU
 
 
 def numbers_of(published, folder, name):
-    found = mechanism(nets.import_published(published / name, folder / "run"))
-    return {m.name: m.value for m in measures(found)}, found
+    measured = mechanism(nets.import_published(published / name, folder / "run"))
+    return {m.name: m.value for m in measures(measured)}, measured
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,7 @@ def relu(published, tmp_path_factory):
 
 
 def test_relu_run_is_the_published_picture(relu):
-    numbers, found = relu
+    numbers, measured = relu
     assert numbers["r2_theta"] > 0.85
     assert numbers["r2_xi"] > 0.9
     assert numbers["mean_abs_sin"] < 0.05
@@ -31,13 +31,13 @@ def test_relu_run_is_the_published_picture(relu):
     # More even than chance: less of every noise than one random network in a thousand has.
     for order in (1, 2, 3, 4):
         assert numbers[f"noise_{order}_p_value"] < 1e-3
-    assert found["doubling"].attrs["dead"] == 0
+    assert measured["doubling"].attrs["dead"] == 0
 
 
 def test_relu_harmonics_are_neither_published_nor_the_gradient(relu):
-    numbers, found = relu
+    numbers, measured = relu
     # Published 1/9, gradient 3/5, grown 0.268; all but a quarter of the neurons are above this.
-    quantiles = found["leakage"].ratio_quantile
+    quantiles = measured["leakage"].ratio_quantile
     lowest = float(quantiles.sel(quantile=0.25, layer="theta", harmonic=3))
     assert lowest > 1 / 9
     assert 0.15 < numbers["leakage_theta_3"] < 0.3

@@ -1,4 +1,4 @@
-"""Winners of the published runs from their first checkpoint alone, rung by rung."""
+"""Winners of the published runs from their first checkpoint alone, predictor by predictor."""
 
 import numpy as np
 import pytest
@@ -21,21 +21,21 @@ DEAR = ["symmetric_flow", "harmonic_flow"]
 def climb(published, tmp_path, name, predictors):
     run = nets.import_published(published / name, tmp_path / "run")
     climbed = ladder(run, predictors)
-    found = winners(run, ["chance", *predictors], climbed=climbed)
-    answer = winners_json(found)
+    scored = winners(run, ["chance", *predictors], climbed=climbed)
+    answer = winners_json(scored)
     assert (answer["p"], answer["neurons"], answer["chance"]) == (23, 512, 1 / 11)
     right = {
         rule: round(numbers["accuracy"] * 512)
         for rule, numbers in answer["rules"].items()
         if rule != "chance"
     }
-    return run, climbed, found, right
+    return run, climbed, scored, right
 
 
 @pytest.mark.slow
 def test_quadratic_run(published, tmp_path):
     cheap = [name for name in PREDICTORS if name not in DEAR]
-    run, climbed, found, right = climb(published, tmp_path, QUAD, cheap)
+    run, climbed, scored, right = climb(published, tmp_path, QUAD, cheap)
     # Measured before this code, by other code: 0.186, 0.828, ~0.90, 0.936 and 0.967 of 512.
     assert (right["misalignment"], right["blowup_time"]) == (95, 424)
     assert right["neuron_flow"] == pytest.approx(459, abs=1)
@@ -45,14 +45,14 @@ def test_quadratic_run(published, tmp_path):
     assert right["ticket_flow"] == pytest.approx(right["neuron_flow"], abs=2)
     assert list(right.values()) == sorted(right.values())
     # Whoever the flows miss is a near tie, or nearly won.
-    assert (found.reason.sel(predictor=["clock_flow", "moment_flow"]) == "other").sum() == 0
+    assert (scored.reason.sel(predictor=["clock_flow", "moment_flow"]) == "other").sum() == 0
     # Leaders on the plateau, to step 7001.
     flows = ["ticket_flow", "neuron_flow", "clock_flow", "moment_flow"]
-    plateau = found.leader_agreement.sel(predictor=flows, step=slice(None, 7001))
+    plateau = scored.leader_agreement.sel(predictor=flows, step=slice(None, 7001))
     assert (plateau >= 0.994).all()
     parted = partings(predictor_errors(run, climbed=climbed))
     assert parted.predictor.values.tolist() == flows
-    # All rungs hold to 1% past the plateau's end at step 7001; the moments go furthest.
+    # All predictors hold to 1% past the plateau's end at step 7001; the moments go furthest.
     assert (parted.sel(threshold=0.01) > 7001).all()
     assert (parted.sel(predictor="moment_flow") > parted.sel(predictor=flows[:3])).all()
 
@@ -60,14 +60,14 @@ def test_quadratic_run(published, tmp_path):
 @pytest.mark.long
 def test_flows_past_the_plateau_of_the_quadratic_run(published, tmp_path):
     predictors = ["moment_flow", *DEAR]
-    run, climbed, found, right = climb(published, tmp_path, QUAD, predictors)
+    run, climbed, scored, right = climb(published, tmp_path, QUAD, predictors)
     # Measured before this code, by other code: 0.928 and 0.988.
     assert right["symmetric_flow"] == pytest.approx(475, abs=3)
     assert right["harmonic_flow"] == pytest.approx(506, abs=2)
     # The flow's own loss halves when the network's does, at step 8599.
     half = climbed.predictions["harmonic_flow"].path.attrs["half_loss"] + 1
     assert half == pytest.approx(8599, rel=0.01)
-    plateau = found.leader_agreement.sel(predictor=predictors, step=slice(None, 7001))
+    plateau = scored.leader_agreement.sel(predictor=predictors, step=slice(None, 7001))
     assert (plateau >= 0.994).all()
     # Never, NaN, is later than any step.
     late = partings(predictor_errors(run, climbed=climbed)).fillna(np.inf)
@@ -78,17 +78,17 @@ def test_flows_past_the_plateau_of_the_quadratic_run(published, tmp_path):
 @pytest.mark.slow
 def test_relu_grokking_run(published, tmp_path):
     cheap = [name for name in PREDICTORS if name not in DEAR]
-    run, climbed, found, right = climb(published, tmp_path, RELU, cheap)
+    run, climbed, scored, right = climb(published, tmp_path, RELU, cheap)
     # Measured before this code, by other code: 0.156, 0.533 and ~0.705 of 512, the last one without
     # the warm-up of the learning rate.
     assert (right["misalignment"], right["blowup_time"]) == (80, 273)
     assert right["neuron_flow"] == pytest.approx(361, abs=3)
-    within = found.predictor[found.within_assumptions].values.tolist()
+    within = scored.predictor[scored.within_assumptions].values.tolist()
     assert within == ["chance", "neuron_flow"]
     # No theory that takes the network for a quadratic one under SGD comes near the neuron flow.
-    low = found.interval.sel(predictor="neuron_flow", bound="low")
+    low = scored.interval.sel(predictor="neuron_flow", bound="low")
     others = [rule for rule in right if rule != "neuron_flow"]
-    assert (found.interval.sel(predictor=others, bound="high") < low).all()
+    assert (scored.interval.sel(predictor=others, bound="high") < low).all()
     followed = predictor_errors(run, climbed=climbed).predictor.values.tolist()
     assert followed == ["neuron_flow"]
 
@@ -96,8 +96,8 @@ def test_relu_grokking_run(published, tmp_path):
 @pytest.mark.long
 def test_harmonic_flow_of_the_relu_run(published, tmp_path):
     """Rows hold what is memorised; 0.94 of the winners at the end of 50,000 steps."""
-    _, climbed, found, right = climb(published, tmp_path, RELU, ["harmonic_flow"])
-    assert bool(found.within_assumptions.sel(predictor="harmonic_flow"))
+    _, climbed, scored, right = climb(published, tmp_path, RELU, ["harmonic_flow"])
+    assert bool(scored.within_assumptions.sel(predictor="harmonic_flow"))
     assert right["harmonic_flow"] == pytest.approx(481, abs=6)
     half = climbed.predictions["harmonic_flow"].path.attrs["half_loss"] + 1
     assert half == pytest.approx(1494, rel=0.01)
@@ -109,9 +109,9 @@ def test_what_the_quadratic_run_needs(published, tmp_path):
     keep = "harmonic_flow:rows+diagonals+antidiagonals+slants"
     run = nets.import_published(published / QUAD, tmp_path / "run")
     climbed = ladder(run, [keep])
-    found = winners(run, [keep], climbed=climbed)
+    scored = winners(run, [keep], climbed=climbed)
     # Measured: 0.998, with R^2 0.986 of the final logits; without slants 0.984 and 0.837.
-    assert float(found.accuracy[0]) > 0.995
+    assert float(scored.accuracy[0]) > 0.995
     end = climbed.predictions[keep].path.isel(step=-1)
     last = run.weights.isel(step=-1).load()
     assert final_logits_r2(end, last, "quadratic") == pytest.approx(0.986, abs=0.005)

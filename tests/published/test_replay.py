@@ -18,27 +18,27 @@ def recorded(published, p, name):
 @pytest.mark.parametrize(("p", "name"), LOGS)
 def test_first_rows_of_every_log(published, p, name):
     """To the printed digits, and a few more steps of float32's rounding, while it is small."""
-    found = replay_json(replay(recorded(published, p, name), steps=240))
-    assert found["holds"]
+    replayed = replay_json(replay(recorded(published, p, name), steps=240))
+    assert replayed["holds"]
     # Losses are printed to six decimals, 2e-7 of them; rounding has grown to 3e-6 in 240 steps.
-    assert found["start_error"] < 3e-7
-    assert found["loss_error"] < 1e-5
+    assert replayed["start_error"] < 3e-7
+    assert replayed["loss_error"] < 1e-5
     # No pair off; accuracies are printed to six decimals.
-    assert found["accuracy_error"] < 1e-6
+    assert replayed["accuracy_error"] < 1e-6
 
 
 @pytest.mark.long
 @pytest.mark.parametrize(("p", "name"), LOGS)
 def test_whole_logs(published, p, name):
     both = replay(recorded(published, p, name))
-    found = replay_json(both)
-    assert found["holds"]
+    replayed = replay_json(both)
+    assert replayed["holds"]
     if name.startswith("quad"):
         # Quadratic networks have no kinks that rounding could put a pair on the other side of.
-        assert found["loss_error"] < 5e-4
-        assert found["accuracy_error"] < 1e-6
+        assert replayed["loss_error"] < 5e-4
+        assert replayed["accuracy_error"] < 1e-6
     if name == "grokking":
-        assert found["steps"] == 24_000
+        assert replayed["steps"] == 24_000
         ends = both.test_accuracy.isel(step=-1)
         assert ends.values == pytest.approx(0.9624, abs=5e-5)
 
@@ -46,9 +46,9 @@ def test_whole_logs(published, p, name):
 def test_another_seed_is_told(published):
     one = recorded(published, 15, "standard")
     other = Recorded(one.name, one.config.replace(seed=43), one.table)
-    found = replay_json(replay(other, steps=50))
-    assert not found["holds"]
-    assert found["start_error"] > 1e-6
+    replayed = replay_json(replay(other, steps=50))
+    assert not replayed["holds"]
+    assert replayed["start_error"] > 1e-6
 
 
 def test_a_preset_starts_from_the_authors_seed(published, tmp_path):

@@ -14,48 +14,48 @@ def relu(published, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def found(relu):
+def grokking(relu):
     return stages(relu)
 
 
-def test_boundaries(found):
-    assert (found.memorised.step, found.generalised.step) == (2200, 10400)
-    assert (found.memorised.lapses, found.generalised.lapses) == (0, 0)
+def test_boundaries(grokking):
+    assert (grokking.memorised.step, grokking.generalised.step) == (2200, 10400)
+    assert (grokking.memorised.lapses, grokking.generalised.lapses) == (0, 0)
 
 
-def test_plateau_is_the_mirrored_pairs_and_nothing_else(found):
+def test_plateau_is_the_mirrored_pairs_and_nothing_else(grokking):
     """Figure 15: what was trained or mirrored is right, what is unseen all wrong."""
-    at = found.series.sel(step=2201)
+    at = grokking.series.sel(step=2201)
     assert at.accuracy.values.tolist() == [1, 1, 0]
     # 94 of the 133 test pairs; the text says about 70%.
-    assert found.free_accuracy["mirrored"] == float(at.test_accuracy) == 94 / 133
-    plateau = found.series.test_accuracy.sel(step=slice(2201, 5001))
+    assert grokking.free_accuracy["mirrored"] == float(at.test_accuracy) == 94 / 133
+    plateau = grokking.series.test_accuracy.sel(step=slice(2201, 5001))
     assert (plateau == 94 / 133).all()
 
 
-def test_common_pairs_are_memorised_first(found):
+def test_common_pairs_are_memorised_first(grokking):
     """Figure 16: near step 1000 the common pairs are known, and the rare ones all wrong."""
-    common, rare, _ = found.series.group_accuracy.sel(step=1001).values
+    common, rare, _ = grokking.series.group_accuracy.sel(step=1001).values
     assert (common, rare) == (1, 0)
-    start = found.series.group_accuracy.isel(step=0).sel(group="rare")
+    start = grokking.series.group_accuracy.isel(step=0).sel(group="rare")
     assert float(start) > 0
-    assert float(found.series.group_accuracy.sel(step=2201).min()) == 1
+    assert float(grokking.series.group_accuracy.sel(step=2201).min()) == 1
 
 
-def test_progress_measures(found):
+def test_progress_measures(grokking):
     """Figure 14: misalignment falls and sparsity grows from stage to stage; the norm turns."""
-    means = per_stage(found).sel(summary="mean")
+    means = per_stage(grokking).sel(summary="mean")
     assert (means.mean_abs_sin.diff("stage") < 0).all()
     assert (means.participation_theta.diff("stage") > 0).all()
     assert (means.participation_xi.diff("stage") > 0).all()
-    norm = found.series.weight_norm
+    norm = grokking.series.weight_norm
     assert 8000 < int(norm.idxmax("step")) < 10401
     assert float(norm[-1]) < float(norm.max())
 
 
-def test_agreement_with_what_the_run_stored(found, relu):
+def test_agreement_with_what_the_run_stored(grokking, relu):
     # A numbered checkpoint holds the accuracy from before its last update; the final one none.
-    measured = found.series.isel(step=slice(-1))
+    measured = grokking.series.isel(step=slice(-1))
     logged = relu.metrics.sel(step=measured.step - 1)
     for name, pairs in (("train_accuracy", 396), ("test_accuracy", 133)):
         gap = abs(measured[name].values - logged[name].values)
@@ -64,25 +64,25 @@ def test_agreement_with_what_the_run_stored(found, relu):
         assert (gap > 1e-9).mean() < 0.05, name
 
 
-def test_forces_balance_in_the_last_stage(found):
+def test_forces_balance_in_the_last_stage(grokking):
     """AdamW: the loss's force does not die with the gradient, it comes to rest against decay."""
-    last = found.series.isel(step=-1)
+    last = grokking.series.isel(step=-1)
     assert float(last.gradient_norm) < 1e-4 * float(last.decay_norm)
     # The norm moves by 1e-3 of itself in the last fifth of the run, so the forces differ by less.
     assert float(last.push_norm) == pytest.approx(float(last.decay_norm), rel=1e-3)
     assert float(last.push_cosine) < -0.99
 
 
-def test_frequencies_that_did_not_win_do_not_decay_as_stated(found):
-    fits = non_feature_decay(found)
+def test_frequencies_that_did_not_win_do_not_decay_as_stated(grokking):
+    fits = non_feature_decay(grokking)
     # Learning rate 1e-4, decay 2.
     assert fits.attrs["predicted"] == pytest.approx(2e-4)
     assert (fits.ratio.sel(window="memorised") < 0).all()
     assert (fits.ratio_interval.sel(window="after memorisation", bound="high") < 0.1).all()
 
 
-def test_the_missing_pairs_decide_the_lottery(found, relu):
-    lottery = perturbed_lottery(relu, found)
+def test_the_missing_pairs_decide_the_lottery(grokking, relu):
+    lottery = perturbed_lottery(relu, grokking)
     trained, everything = lottery.winners.values
     # Measured before by other code: about 0.70 with the mask.
     assert trained >= 0.70
@@ -90,6 +90,6 @@ def test_the_missing_pairs_decide_the_lottery(found, relu):
 
 
 def test_quad_run_has_no_held_out_pairs(published, tmp_path):
-    found = stages(nets.import_published(published / QUAD, tmp_path / "run"))
-    assert found.generalised.reason == "every test pair was trained on"
-    assert found.memorised.step is not None
+    grokking = stages(nets.import_published(published / QUAD, tmp_path / "run"))
+    assert grokking.generalised.reason == "every test pair was trained on"
+    assert grokking.memorised.step is not None

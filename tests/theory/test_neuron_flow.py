@@ -89,7 +89,7 @@ def test_many_askings_are_one_training():
 
 
 def test_quadratic_neurons_follow_the_ticket_flow():
-    """On all pairs tickets decouple exactly at first order, so the two rungs agree as lr -> 0."""
+    """On all pairs tickets decouple exactly at first order, so the two agree as lr -> 0."""
     start = nets.gaussian(P, NEURONS, 0.3, seed=1)
     weights = fourier.weights(start)
     centred = fourier.spectrum(

@@ -1,4 +1,4 @@
-"""The first rungs of the ladder: what they must agree on, and where they must differ."""
+"""The first predictors of the ladder: what they must agree on, and where they must differ."""
 
 import numpy as np
 import pytest
@@ -148,8 +148,8 @@ def test_no_score_names_no_winner():
     """A network that never grows: alpha = 0 is a fixed point, and saturation never comes."""
     start = nets.gaussian(5, 3, 0.3, seed=0)
     still = start.assign(theta_hat=0 * start.theta_hat)
-    found = predictors.get_predictor("ticket_flow").winners(still, TrainingRule(p=5))
-    assert found.values.tolist() == [0, 0, 0]
+    winners = predictors.get_predictor("ticket_flow").winners(still, TrainingRule(p=5))
+    assert winners.values.tolist() == [0, 0, 0]
 
 
 def test_bad_input_is_named():
