@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bokeh.models import CustomJS, Legend, Span
+from bokeh.models import BasicTickFormatter, CustomJS, Legend, LogTicker, Span
 from bokeh.plotting import figure
 
 from grokode.compare.common.style import NETWORK, STEPS, THEORY
@@ -69,7 +69,9 @@ def plot(title: str, x: str, y: str, height: int = 320, tools: str = "", **more:
     fig.axis.minor_tick_line_color = None
     fig.grid.grid_line_alpha = 0.5
     if more.get("y_axis_type") == "log":
-        fig.yaxis.ticker.desired_num_ticks = 5
+        # Powers alone would leave one tick to a narrow range.
+        fig.yaxis.ticker = LogTicker(mantissas=[1, 2, 5], desired_num_ticks=5)
+        fig.yaxis.formatter = BasicTickFormatter(precision=3)
     return fig
 
 

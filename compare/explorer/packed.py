@@ -32,9 +32,12 @@ _UNPACK = (
     + """
 const data = {...source.data}
 for (const [name, one] of Object.entries(columns)) {
-  const n = one.codes.length / count
+  // An array of Bokeh's own kind cannot be cut; a plain view of it can.
+  const Plain = one.missing > 255 ? Uint16Array : Uint8Array
+  const codes = new Plain(one.codes.buffer, one.codes.byteOffset, one.codes.length)
+  const n = codes.length / count
   const low = one.low[first], unit = one.unit[first]
-  const flat = Float64Array.from(one.codes.subarray(at * n, (at + 1) * n),
+  const flat = Float64Array.from(codes.subarray(at * n, (at + 1) * n),
                                  code => code === one.missing ? NaN : low + unit * code)
   const old = source.data[name], rows = one.rows
   if (one.dimensions === 1) data[name] = flat

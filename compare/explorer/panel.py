@@ -57,6 +57,7 @@ class Panel:
             | {"test_accuracy": []}
         )
         self._lottery = ColumnDataSource({"xs": [], "network": [], "theory": [], "width": []})
+        self._figures = self._drawn()
         self._train.on_click(self._start)
         self._stop.on_click(trainer.stop)
         self._resume.on_click(self._go_on)
@@ -68,7 +69,7 @@ class Panel:
             *(self._preset, self._p, self._seeds, self._steps),
             *(self._train, self._stop, self._resume),
             *(self._status, self._link),
-            *self._figures(),
+            *self._figures,
         ]
 
     def watch(self) -> None:
@@ -127,8 +128,12 @@ class Panel:
         self._curves.data = {"step": some.step.values} | {
             name: some[name].values.astype(float) for name in names
         }
+        *curves, race = self._figures
+        for figure in curves:
+            figure.visible = True
         assert self._watched is not None
         lottery = self._watched.lottery(run)
+        race.visible = lottery is not None
         if lottery is None:
             return
         count = len(lottery.network)
@@ -160,7 +165,7 @@ class Panel:
             number = self._on_end(run.path)
             self._link.text = f'<a href="?run={number:d}">Explore the run just trained</a>'
 
-    def _figures(self) -> list[UIElement]:
+    def _drawn(self) -> list[UIElement]:
         loss = plot("Loss while it trains", STEPS, "loss", y_axis_type="log")
         accuracy = plot("Accuracy while it trains", STEPS, "fraction", y_range=Range1d(-0.02, 1.04))
         for figure, name in ((loss, "loss"), (accuracy, "accuracy")):
@@ -182,4 +187,6 @@ class Panel:
             )
         for figure in (loss, accuracy, lottery):
             legend_above(figure)
+            # An axis without a number to go by would complain.
+            figure.visible = False
         return [loss, accuracy, lottery]

@@ -1,6 +1,7 @@
 """The explorer served on this machine alone: all neurons, all steps, and a training panel."""
 
 import errno
+import os
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,11 @@ __all__ = ["ADDRESS", "Hall", "serve"]
 
 ADDRESS = "127.0.0.1"
 """The only address that is listened on: a run is nobody else's business."""
+
+_REFUSALS = {
+    errno.EADDRINUSE: "is in use; choose another with --port, or 0 for any",
+    errno.EACCES: "is not for you to take; choose one above 1023 with --port",
+}
 
 _WATCH_EVERY = 800
 """Milliseconds between two looks at a training."""
@@ -83,23 +89,13 @@ def serve(hall: Hall, port: int, on_ready: Callable[[str], object]) -> None:
     OSError
         If the port is in use, or not for us to take.
     """
-    port = port or _free_port()
-    application = Application(FunctionHandler(hall.open_page))
-    try:
-        server = Server(
-            {"/": application},
-            address=ADDRESS,
-            port=port,
-            allow_websocket_origin=[f"localhost:{port}", f"{ADDRESS}:{port}"],
-        )
-    except OSError as error:
-        reasons = {
-            errno.EADDRINUSE: "is in use; choose another with --port, or 0 for any",
-            errno.EACCES: "is not for you to take; choose one above 1023 with --port",
-        }
-        if error.errno not in reasons:
-            raise
-        raise OSError(f"port {port} {reasons[error.errno]}") from None
+    port = _checked(port)
+    server = Server(
+        {"/": Application(FunctionHandler(hall.open_page))},
+        address=ADDRESS,
+        port=port,
+        allow_websocket_origin=[f"localhost:{port}", f"{ADDRESS}:{port}"],
+    )
     server.start()
     on_ready(f"http://localhost:{port}/")
     try:
@@ -108,9 +104,17 @@ def serve(hall: Hall, port: int, on_ready: Callable[[str], object]) -> None:
         hall.trainer.close()
 
 
-def _free_port() -> int:
+def _checked(port: int) -> int:
+    """A port that can be listened on; any if 0 is asked for."""
     with socket.socket() as one:
-        one.bind((ADDRESS, 0))
+        if os.name == "posix":  # as the server will: a port just left is free
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((ADDRESS, port))
+        except OSError as error:
+            if error.errno not in _REFUSALS:
+                raise
+            raise OSError(f"port {port} {_REFUSALS[error.errno]}") from None
         return int(one.getsockname()[1])
 
 

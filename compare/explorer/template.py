@@ -90,9 +90,8 @@ closed.</p>
 {% for room in run.rooms %}
 <section aria-labelledby="{{ run.key }}-{{ room.name }}">
 <h2 id="{{ run.key }}-{{ room.name }}">{{ room.title | e }}</h2>
-<p>{{ room.text | e }}</p>
-{% if room.reason %}<p class="empty">Not shown: {{ room.reason | e }}.</p>{% endif %}
-{{ laid_out(room.parts, roots) }}
+{% if room.reason %}<p class="empty">Not shown: {{ room.reason | e }}.</p>
+{% else %}<p>{{ room.text | e }}</p>{{ laid_out(room.parts, roots) }}{% endif %}
 </section>
 {% endfor %}
 </main>

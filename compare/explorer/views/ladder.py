@@ -100,6 +100,8 @@ def _neurons(material: Material, desk: Desk) -> Any:
         "frequency named by the predictor",
         tools="tap",
     )
+    for axis in figure.axis:
+        axis.ticker.min_interval = 1
     # Dots of one cell would hide one another; they are set around its middle, always alike.
     rng = np.random.default_rng(0)
     shift = rng.uniform(-0.35, 0.35, (2, winners.sizes["neuron"]))

@@ -18,9 +18,7 @@ from grokode.compare.logits.fits import logits
 __all__ = ["VIEW"]
 
 _COLOURS = (NETWORK["color"], "#A50F15", AMBER, PURPLE, GREEN, SKY, YELLOW, GREY)
-_RESIDUAL = CustomJSExpr(
-    code="const {network, theory} = this.data\nreturn network.map((value, i) => value - theory[i])"
-)
+_LESS = "const {network, theory} = this.data\nreturn network.map((value, i) => value - theory[i])"
 
 
 def build(material: Material, desk: Desk) -> Sequence[UIElement]:
@@ -90,6 +88,7 @@ def _row(source: ColumnDataSource, peaks: ColumnDataSource, p: int) -> Any:
         text_color=THEORY["color"],
         text_font_style="bold",
     )
+    figure.xaxis.ticker.min_interval = 1
     legend_above(figure)
     return figure
 
@@ -114,7 +113,7 @@ def _residual(source: ColumnDataSource, p: int) -> Any:
     )
     figure.vbar(
         "output",
-        top={"expr": _RESIDUAL},
+        top={"expr": CustomJSExpr(code=_LESS)},
         width=0.8,
         source=source,
         color=PURPLE,

@@ -139,7 +139,8 @@ def _line(figure: Any, values: xr.DataArray, label: str, look: dict[str, Any]) -
     steps, height = values.step.values[known], values.values[known].astype(np.float32)
     figure.line(steps, height, legend_label=label, line_width=2, **look)
     if known.sum() < 20:
-        figure.scatter(steps, height, size=7, color=look["line_color"])
+        where = {name: look[name] for name in look if name == "y_range_name"}
+        figure.scatter(steps, height, size=7, color=look["line_color"], **where)
 
 
 def _shade(stages: Stages, figure: Any) -> None:
