@@ -136,8 +136,8 @@ FLOORS = {
         {"console"},
         {"commands/options", "commands/flags"},
         {"commands/telling"},
-        {f"commands/{name}" for name in ("analyse", "automaton", "circuit", "demo", "explore", "runs")}
-        | {"commands/replay", "commands/sweep", "commands/theory", "commands/training"},
+        {f"commands/{name}" for name in ("analyse", "automaton", "circuit", "demo", "explore")}
+        | {f"commands/{name}" for name in ("replay", "runs", "sweep", "theory", "training")},
         {"cli"},
         {"__main__"},
     ],
