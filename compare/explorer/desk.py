@@ -5,7 +5,7 @@ controls' values; on the page every value is packed beforehand, served it is cal
 is moved.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -105,7 +105,7 @@ def slider(title: str, values: Sequence[Any], at: int = -1) -> Control:
     return Control(widget, list(values))
 
 
-def chosen(title: str, options: Mapping[Hashable, str], first: Hashable) -> Control:
+def chosen(title: str, options: Mapping[Any, str], first: Any) -> Control:
     """A list to choose from.
 
     Parameters

@@ -124,8 +124,9 @@ def _followers(climbed: Ladder) -> list[str]:
 def _tickets(climbed: Ladder, neurons: Any) -> xr.Dataset:
     """Spectra (source, step, neuron, frequency) of some neurons, half as precise as computed."""
     names = ["theta_hat", "xi_hat"]
+    followers = {name: climbed.predictions[name].path for name in _followers(climbed)}
     paths = {NETWORK: climbed.observed} | {
-        name: climbed.prediction(name).path for name in _followers(climbed)
+        name: path for name, path in followers.items() if path is not None
     }
     parts = [path[names].sel(neuron=neurons).astype(np.complex64) for path in paths.values()]
     both = xr.concat(parts, "source", coords="minimal", compat="override", join="exact")

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from bokeh.models import CDSView, ColumnDataSource, CustomJS, GroupFilter, Span, UIElement, Whisker
+from numpy.typing import NDArray
 
 from grokode.compare.common.style import NETWORK
 from grokode.compare.explorer.desk import Desk
@@ -103,51 +104,51 @@ def _neurons(material: Material, desk: Desk) -> Any:
     for axis in figure.axis:
         axis.ticker.min_interval = 1
     # Dots of one cell would hide one another; they are set around its middle, always alike.
-    rng = np.random.default_rng(0)
-    shift = rng.uniform(-0.35, 0.35, (2, winners.sizes["neuron"]))
-    observed = winners.observed.values
-    right = {name: winners.predicted.sel(predictor=name).values for name in predictors(material)}
-
-    def places(where: Any) -> Any:
-        def columns(predictor: str) -> dict[str, Any]:
-            named = right[predictor][where]
-            height = np.where(named > 0, named + shift[1][where], np.nan)
-            good = named == observed[where]
-            return {
-                "right": np.where(good, height, np.nan),
-                "wrong": np.where(good, np.nan, height),
-            }
-
-        return columns
-
+    shift = np.random.default_rng(0).uniform(-0.35, 0.35, (2, winners.sizes["neuron"]))
     chosen = np.isin(winners.neuron.values, kept)
     for where, size, alpha in ((~chosen, 5, 0.4), (chosen, 10, 0.9)):
         if not where.any():
             continue
-        fixed = {"neuron": winners.neuron.values[where], "x": observed[where] + shift[0][where]}
-        source = desk.source([desk["predictor"]], places(where), fixed, bits=16)
-        look = {"size": size, "alpha": alpha, "nonselection_alpha": alpha, "source": source}
-        label = size > 5 or chosen.all()
-        figure.scatter(
-            "x",
-            "right",
-            color=NETWORK["color"],
-            **look,
-            **({"legend_label": "right"} if label else {}),
-        )
-        figure.scatter(
-            "x",
-            "wrong",
-            marker="x",
-            line_color="#A50F15",
-            line_width=2,
-            **look,
-            **({"legend_label": "wrong"} if label else {}),
-        )
-        if size > 5:
+        shown, aside = winners.isel(neuron=where), shift[:, where]
+        fixed = {"neuron": shown.neuron.values, "x": shown.observed.values + aside[0]}
+        source = desk.source([desk["predictor"]], _verdicts(shown, aside[1]), fixed)
+        _marks(figure, source, size, alpha, named=where is chosen)
+        if where is chosen:
             choosing(source, desk)
     legend_above(figure)
     return figure
+
+
+def _verdicts(winners: xr.Dataset, aside: NDArray[Any]) -> Any:
+    """What gives, by predictor, the heights of the right neurons and those of the wrong ones."""
+    observed = winners.observed.values
+
+    def columns(predictor: str) -> dict[str, Any]:
+        named = winners.predicted.sel(predictor=predictor).values
+        height = np.where(named > 0, named + aside, np.nan)
+        good = named == observed
+        return {"right": np.where(good, height, np.nan), "wrong": np.where(good, np.nan, height)}
+
+    return columns
+
+
+def _marks(figure: Any, source: ColumnDataSource, size: int, alpha: float, named: bool) -> None:
+    looks: dict[str, dict[str, Any]] = {
+        "right": {"color": NETWORK["color"]},
+        "wrong": {"marker": "x", "line_color": "#A50F15", "line_width": 2},
+    }
+    for verdict, look in looks.items():
+        label = {"legend_label": verdict} if named else {}
+        figure.scatter(
+            "x",
+            verdict,
+            source=source,
+            size=size,
+            alpha=alpha,
+            nonselection_alpha=alpha,
+            **look,
+            **label,
+        )
 
 
 def _errors(errors: xr.Dataset, material: Material, desk: Desk) -> Any:

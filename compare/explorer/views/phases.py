@@ -63,11 +63,10 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
         bits=8,
     )
     told = desk.telling([], lambda: "")
-    return [order.widget, _circle(source, told, material, desk), _doubling(source, desk), told]
+    return [order.widget, _circle(source, told, desk), _doubling(source, desk), told]
 
 
-def _circle(source: Any, told: Any, material: Material, desk: Desk) -> Any:
-
+def _circle(source: Any, told: Any, desk: Desk) -> Any:
     figure = plot(
         "n φ at the chosen frequency",
         "cos n φ",
@@ -79,12 +78,28 @@ def _circle(source: Any, told: Any, material: Material, desk: Desk) -> Any:
         match_aspect=True,
         aspect_ratio=1,
     )
-    count = source.data["winner"].size
-    circle = ColumnDataSource(
-        {"x": np.full(count, np.nan), "y": np.full(count, np.nan), "neuron": source.data["neuron"]}
-    )
-    arrow = ColumnDataSource({"x": [0.0, 0.0], "y": [0.0, 0.0]})
-    random = ColumnDataSource({"x": [0.0], "y": [0.0], "radius": [0.0]})
+    nowhere = np.full(source.data["winner"].size, np.nan)
+    drawn = {
+        "circle": ColumnDataSource({"x": nowhere, "y": nowhere, "neuron": source.data["neuron"]}),
+        "arrow": ColumnDataSource({"x": [0.0, 0.0], "y": [0.0, 0.0]}),
+        "random": ColumnDataSource({"x": [0.0], "y": [0.0], "radius": [0.0]}),
+    }
+    _draw(figure, **drawn)
+    choosing(drawn["circle"], desk)
+    controls = {name: desk[name].widget for name in ("order", "frequency")}
+    script = CustomJS(args={"source": source, "told": told} | controls | drawn, code=_TURN)
+    for widget in controls.values():
+        widget.js_on_change("value", script)
+    source.js_on_change("data", script)
+    desk.at_start.append(script)
+    legend_above(figure)
+    return figure
+
+
+def _draw(
+    figure: Any, circle: ColumnDataSource, arrow: ColumnDataSource, random: ColumnDataSource
+) -> None:
+    """The unit circle, what random phases would have for a mean, the neurons and their mean."""
     figure.circle(0, 0, radius=1, fill_alpha=0, line_color=GREY)
     figure.circle(
         "x",
@@ -108,29 +123,9 @@ def _circle(source: Any, told: Any, material: Material, desk: Desk) -> Any:
         legend_label="network",
     )
     figure.line("x", "y", source=arrow, line_width=4, legend_label="network, mean", **NETWORK_LINE)
-    choosing(circle, desk)
-    script = CustomJS(
-        args={
-            "order": desk["order"].widget,
-            "frequency": desk["frequency"].widget,
-            "source": source,
-            "circle": circle,
-            "arrow": arrow,
-            "random": random,
-            "told": told,
-        },
-        code=_TURN,
-    )
-    desk["order"].widget.js_on_change("value", script)
-    desk["frequency"].widget.js_on_change("value", script)
-    source.js_on_change("data", script)
-    desk.at_start.append(script)
-    legend_above(figure)
-    return figure
 
 
 def _doubling(source: Any, desk: Desk) -> Any:
-
     figure = plot(
         "ψ against 2φ, all neurons",
         "2φ of the winner (rad)",

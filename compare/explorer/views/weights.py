@@ -17,6 +17,9 @@ from grokode.compare.explorer.view import View
 
 __all__ = ["VIEW", "palette"]
 
+AtStep = Callable[[int], xr.Dataset]
+"""A spectrum (neuron, frequency) by step."""
+
 _LAYERS = {"theta": "input weights θ", "xi": "output weights ξ"}
 
 
@@ -46,21 +49,16 @@ def needs(material: Material) -> str | None:
 
 def build(material: Material, desk: Desk) -> Sequence[UIElement]:
     """A map of each layer of the network, and of theory where it follows."""
-    sides: dict[str, Callable[[int], xr.Dataset]] = {}
-    neurons = _neurons(material)
-    sides["network"] = lambda step: material.spectra.sel(step=step, neuron=neurons)
     theory = _theory(material)
-    told = "No predictor follows this training, so that no theory stands beside it."
     if theory:
         kept = material.race.neurons
         neurons = kept[np.argsort(material.winner.sel(neuron=kept).values, kind="stable")]
-        tickets = xr.concat([material.race.tickets(int(one)) for one in neurons], "neuron")
-        tickets = tickets.assign_coords(neuron=neurons).sel(step=material.steps)
-        sides = {
-            name: lambda step, source=source: tickets.sel(source=source, step=step)
-            for name, source in (("network", NETWORK), (f"theory, {theory}", theory))
-        }
+        sides = _raced(material, neurons, theory)
         told = f"Theory is the {theory.replace('_', ' ')}, from the same first checkpoint."
+    else:
+        neurons = _neurons(material)
+        sides = {"network": lambda step: material.spectra.sel(step=step, neuron=neurons)}
+        told = "No predictor follows this training, so that no theory stands beside it."
     figures = [
         _map(side.replace("_", " "), layer, at, material, desk, neurons)
         for layer in _LAYERS
@@ -68,6 +66,16 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
     ]
     told += f" {len(neurons)} of {material.run.config.neurons} neurons, sorted by winner."
     return [*figures, desk.telling([], lambda: told)]
+
+
+def _raced(material: Material, neurons: Any, theory: str) -> dict[str, AtStep]:
+    tickets = xr.concat([material.race.tickets(int(one)) for one in neurons], "neuron")
+    tickets = tickets.assign_coords(neuron=neurons).sel(step=material.steps)
+
+    def of(source: str) -> AtStep:
+        return lambda step: tickets.sel(source=source, step=step)
+
+    return {"network": of(NETWORK), f"theory, {theory}": of(theory)}
 
 
 def _neurons(material: Material) -> Any:
@@ -87,7 +95,7 @@ def _theory(material: Material) -> str:
 def _map(
     side: str,
     layer: str,
-    at: Callable[[int], xr.Dataset],
+    at: AtStep,
     material: Material,
     desk: Desk,
     neurons: Any,
