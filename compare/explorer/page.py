@@ -84,20 +84,11 @@ def fill(
         To train with, above the first run.
     """
     laid_out = []
-    for place, one in enumerate(shown):
-        key = f"run{place}"
-        run = one.material.run
-        laid_out.append(
-            {
-                "key": key,
-                "name": visible(run.path.name),
-                "about": visible(f"{run}."),
-                "left_out": one.material.left_out,
-                "panel": _add(document, panel if place == 0 else (), f"{key}-panel"),
-                "controls": _add(document, one.controls, f"{key}-control"),
-                "rooms": [_laid_out(document, room, key) for room in one.rooms],
-            }
-        )
+    # A document looks for all its models anew after every root, unless it is told to wait.
+    with document.models.freeze():
+        for place, one in enumerate(shown):
+            laid_out.append(_run(document, one, f"run{place}", panel if place == 0 else ()))
+    for one in shown:
         for script in one.at_start:
             document.js_on_event(DocumentReady, CustomJS(args=script.args, code=script.code))
     document.title = TITLE
@@ -105,6 +96,19 @@ def fill(
     variables = {"runs": laid_out, "links": [visible(name) for name in links]}
     document.template_variables.update(variables)
     return variables
+
+
+def _run(document: Document, one: Shown, key: str, panel: Sequence[UIElement]) -> dict[str, Any]:
+    run = one.material.run
+    return {
+        "key": key,
+        "name": visible(run.path.name),
+        "about": visible(f"{run}."),
+        "left_out": one.material.left_out,
+        "panel": _add(document, panel, f"{key}-panel"),
+        "controls": _add(document, one.controls, f"{key}-control"),
+        "rooms": [_laid_out(document, room, key) for room in one.rooms],
+    }
 
 
 def _laid_out(document: Document, room: Room, key: str) -> dict[str, Any]:
