@@ -12,6 +12,7 @@ from grokode.compare.explorer.registry import VIEWS
 from grokode.compare.explorer.view import View
 from grokode.compare.explorer.views.ladder import predictors
 from grokode.compare.explorer.views.race import needs_race
+from grokode.compare.explorer.views.weights import needs as needs_spectra
 
 __all__ = ["Room", "Shown", "rooms"]
 
@@ -93,11 +94,10 @@ def _room(view: View, material: Material, desk: Desk) -> Room:
 
 def _controls(material: Material, desk: Desk) -> list[UIElement]:
     """The step for every run; neuron, predictor and frequency where there are such."""
-    steps = slider("step", material.steps.tolist())
-    desk.controls["step"] = steps
+    steps = desk.controls["step"] = slider("step", material.steps.tolist())
     if material.two_layers and needs_race(material) is None:
         _lottery_controls(material, desk)
-    elif material.two_layers:
+    elif material.two_layers and needs_spectra(material) is None:
         neurons = material.winner.neuron.values.tolist()
         desk.controls["neuron"] = chosen("neuron", {n: str(n) for n in neurons}, neurons[0])
         _frequencies(desk, material.winner.attrs.get("p", material.run.config.p), 1)
