@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bokeh.models import BasicTickFormatter, CustomJS, Legend, LogTicker, Span
+from bokeh.models import CustomJS, CustomJSTicker, CustomJSTickFormatter, Legend, Span
 from bokeh.plotting import figure
 
 from grokode.compare.common.style import NETWORK, STEPS, THEORY
@@ -15,6 +15,7 @@ __all__ = [
     "THEORY_LINE",
     "here",
     "legend_above",
+    "logarithmic",
     "over_steps",
     "plot",
 ]
@@ -24,6 +25,27 @@ THEORY_LINE: dict[str, Any] = {"line_color": THEORY["color"], "line_dash": "dash
 GREY = "#6b6b6b"
 HIDDEN = {"fill_alpha": 0.0, "line_alpha": 0.0}
 """Of a glyph that is there to be clicked at, not seen."""
+
+# Bokeh's own ticks are even ones below two decades, and powers above.
+_LOG_TICKS = """
+const {start, end} = cb_data.range
+const low = Math.min(start, end), high = Math.max(start, end)
+const decades = Math.log10(high / low), ticks = []
+if (decades < 0.4) {
+  const power = 10 ** Math.floor(Math.log10((high - low) / 3))
+  const step = [5, 2, 1].map(one => one * power).find(one => 3 * one <= high - low)
+  for (let i = Math.ceil(low / step); i * step <= high; i++) ticks.push(i * step)
+  return ticks
+}
+const leading = decades < 1.2 ? [1, 2, 3, 5, 7] : decades < 2.6 ? [1, 2, 5] : [1]
+const every = Math.max(1, Math.ceil(decades / 6))
+for (let k = Math.floor(Math.log10(low) / every) * every; 10 ** k <= high; k += every)
+  for (const one of leading) {
+    const tick = one * 10 ** k
+    if (low <= tick && tick <= high) ticks.push(tick)
+  }
+return ticks
+"""
 
 _AT_STEP = """
 const step = Number(slider.value)
@@ -69,10 +91,14 @@ def plot(title: str, x: str, y: str, height: int = 320, tools: str = "", **more:
     fig.axis.minor_tick_line_color = None
     fig.grid.grid_line_alpha = 0.5
     if more.get("y_axis_type") == "log":
-        # Powers alone would leave one tick to a narrow range.
-        fig.yaxis.ticker = LogTicker(mantissas=[1, 2, 5], desired_num_ticks=5)
-        fig.yaxis.formatter = BasicTickFormatter(precision=3)
+        fig.yaxis.update(**logarithmic())
     return fig
+
+
+def logarithmic() -> dict[str, Any]:
+    """``ticker`` and ``formatter`` of a logarithmic axis, or of a bar of colours."""
+    formatter = CustomJSTickFormatter(code="return String(Number(tick.toPrecision(6)))")
+    return {"ticker": CustomJSTicker(major_code=_LOG_TICKS), "formatter": formatter}
 
 
 def over_steps(title: str, y: str, control: Control, height: int = 320, **more: Any) -> Any:

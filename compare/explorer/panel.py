@@ -42,9 +42,9 @@ class Panel:
         self._trainer, self._on_end = trainer, on_end
         self._watched: Watched | None = None
         self._preset = Select(title="preset", options=list(PRESETS), value="he2026/standard")
-        self._p = NumericInput(title="p (odd; as published if empty)", mode="int")
+        self._p = NumericInput(title="p (odd)", mode="int", placeholder="as published")
         self._seeds = NumericInput(title="seeds", mode="int", value=1, low=1)
-        self._steps = NumericInput(title="steps (as published if empty)", mode="int", low=1)
+        self._steps = NumericInput(title="steps", mode="int", low=1, placeholder="as published")
         self._train = Button(label="Train", button_type="primary")
         self._stop = Button(label="Stop", disabled=True)
         self._resume = Button(label="Resume", disabled=True)
@@ -128,14 +128,16 @@ class Panel:
         self._curves.data = {"step": some.step.values} | {
             name: some[name].values.astype(float) for name in names
         }
-        *curves, race = self._figures
-        for figure in curves:
-            figure.visible = True
+        loss, accuracy, race = self._figures
+        losses = metrics[["train_loss", "test_loss"]].to_array().values
+        _reach(loss, run.config.steps, losses[losses > 0])
+        _reach(accuracy, run.config.steps)
         assert self._watched is not None
         lottery = self._watched.lottery(run)
-        race.visible = lottery is not None
         if lottery is None:
+            race.visible = False
             return
+        _reach(race, run.config.steps, np.append(lottery.network[np.isfinite(lottery.network)], 0))
         count = len(lottery.network)
         named = np.arange(1, count + 1) == lottery.named
         self._lottery.data = {
@@ -166,8 +168,22 @@ class Panel:
             self._link.text = f'<a href="?run={number:d}">Explore the run just trained</a>'
 
     def _drawn(self) -> list[UIElement]:
-        loss = plot("Loss while it trains", STEPS, "loss", y_axis_type="log")
-        accuracy = plot("Accuracy while it trains", STEPS, "fraction", y_range=Range1d(-0.02, 1.04))
+        # A range that follows data would complain of there being none yet.
+        loss = plot(
+            "Loss while it trains",
+            STEPS,
+            "loss",
+            x_range=Range1d(0, 1),
+            y_range=Range1d(0.1, 1),
+            y_axis_type="log",
+        )
+        accuracy = plot(
+            "Accuracy while it trains",
+            STEPS,
+            "fraction",
+            x_range=Range1d(0, 1),
+            y_range=Range1d(-0.02, 1.04),
+        )
         for figure, name in ((loss, "loss"), (accuracy, "accuracy")):
             for kind, look in (("train", NETWORK_LINE), ("test", {"line_color": SKY})):
                 label = f"network, {'training' if kind == 'train' else 'test'}"
@@ -179,7 +195,13 @@ class Panel:
                     legend_label=label,
                     **look,
                 )
-        lottery = plot("The lottery of one neuron", STEPS, "output magnitude β")
+        lottery = plot(
+            "The lottery of one neuron",
+            STEPS,
+            "output magnitude β",
+            x_range=Range1d(0, 1),
+            y_range=Range1d(0, 1),
+        )
         for kind, look in (("network", NETWORK_LINE), ("theory", THEORY_LINE)):
             label = "network; bold: named at the start" if kind == "network" else "theory"
             lottery.multi_line(
@@ -187,6 +209,14 @@ class Panel:
             )
         for figure in (loss, accuracy, lottery):
             legend_above(figure)
-            # An axis without a number to go by would complain.
             figure.visible = False
         return [loss, accuracy, lottery]
+
+
+def _reach(figure: Any, steps: int, heights: Any = ()) -> None:
+    """Show a figure over the whole training and over all these heights, if there are any."""
+    figure.visible = True
+    figure.x_range.end = steps
+    if len(heights):
+        low, high = float(np.min(heights)), float(np.max(heights))
+        figure.y_range.start, figure.y_range.end = 0.8 * low, 1.25 * high

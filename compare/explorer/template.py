@@ -19,12 +19,13 @@ a { color: #005a8c; } a:focus-visible, label:focus-within { outline: 3px solid #
             border-bottom: 1px solid #bbb; }
 .controls, .local { display: flex; flex-wrap: wrap; gap: .2rem .9rem; align-items: end; }
 .controls > *, .local > * { flex: 1 1 8rem; min-width: 0; }
-.controls > .button { flex: 0 0 auto; } .controls > .slider, .local > .slider { flex: 4 1 14rem; }
+.controls > .button, .local > .button { flex: 0 0 auto; }
+.controls > .slider, .local > .slider { flex: 4 1 14rem; }
 .local { max-width: 42rem; }
 .parts { display: grid; gap: .8rem 1.2rem; align-items: start;
          grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .parts > * { min-width: 0; break-inside: avoid; }
-.told { grid-column: 1 / -1; } .table { overflow-x: auto; }
+.told, .table { grid-column: 1 / -1; } .table { overflow-x: auto; }
 .empty { color: #555; border-left: 4px solid #bbb; padding-left: .7rem; }
 .loading { color: #555; }
 @media (max-width: 40rem) {

@@ -10,7 +10,7 @@ from grokode.compare.common.observe import observed_winners
 from grokode.compare.explorer import server as serving
 from grokode.compare.explorer.page import write_explorer
 
-P = "p (odd; as published if empty)"
+P = "p (odd)"
 
 
 def told(page, words):
@@ -23,8 +23,9 @@ def choose(page, title, label):
 
 
 def enter(page, title, value):
-    page.get_by_label(title).fill(str(value))
-    page.get_by_label(title).press("Enter")
+    field = page.get_by_label(title, exact=True)
+    field.fill(str(value))
+    field.press("Enter")
 
 
 def neuron_label(run, neuron):
@@ -132,7 +133,7 @@ def test_a_served_page_trains(served, page, grokked, tmp_path):
     choose(page, "neuron", neuron_label(grokked, 3))
     told(page, r"^Neuron 3 ends on frequency").wait_for()
     enter(page, P, 4)
-    enter(page, "steps (as published if empty)", 10)
+    enter(page, "steps", 10)
     train = page.get_by_role("button", name="Train", exact=True)
     train.click()
     told(page, "p must be odd").wait_for()

@@ -14,6 +14,7 @@ from grokode.compare.page.html import table_html
 __all__ = ["VIEW"]
 
 _LOGGED = 25
+_STYLE = "th { text-align: left } th, td { padding: 0 .8em .1em 0 }"
 
 
 def build(material: Material, desk: Desk) -> Sequence[UIElement]:
@@ -30,7 +31,12 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
         for row in (metrics.isel(step=place) for place in range(metrics.sizes["step"]))
     ]
     return [
-        Div(text=table_html(rows), sizing_mode="stretch_width", styles={"font-size": "14px"})
+        Div(
+            text=table_html(rows),
+            sizing_mode="stretch_width",
+            styles={"font-size": "14px"},
+            stylesheets=[_STYLE],
+        )
         for rows in (about, logged)
     ]
 
@@ -38,7 +44,7 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
 def _text(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}" if np.isfinite(value) else "-"
-    return str(value)
+    return str(value) or "-"
 
 
 VIEW = View(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from grokode.compare.common.style import SEQUENTIAL
 from grokode.compare.explorer.desk import Desk
-from grokode.compare.explorer.look import plot
+from grokode.compare.explorer.look import legend_above, logarithmic, plot
 from grokode.compare.explorer.material import Material
 from grokode.compare.explorer.view import View
 from grokode.compare.explorer.views.race import half_turns, needs_race
@@ -87,8 +87,7 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
         line_width=3,
         legend_label="winner of the network",
     )
-    figure.legend.location = "bottom_left"
-    figure.legend.label_text_font_size = "12px"
+    legend_above(figure)
     return [figure, desk.telling([desk["neuron"]], _telling(material))]
 
 
@@ -121,7 +120,13 @@ def _background(p: int, magnitude: NDArray[Any]) -> Any:
         dh=grid[-1] - grid[0],
         color_mapper=mapper,
     )
-    bar = ColorBar(color_mapper=mapper, title="time", width=12, major_label_text_font_size="12px")
+    bar = ColorBar(
+        color_mapper=mapper,
+        title="time",
+        width=12,
+        major_label_text_font_size="12px",
+        **logarithmic(),
+    )
     figure.add_layout(bar, "right")
     return figure
 

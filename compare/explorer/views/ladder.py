@@ -153,7 +153,7 @@ def _marks(figure: Any, source: ColumnDataSource, size: int, alpha: float, named
 
 def _errors(errors: xr.Dataset, material: Material, desk: Desk) -> Any:
     figure = over_steps(
-        "Where predictors part from it",
+        "Where predictors part from the network",
         "all β, relative error",
         desk["step"],
         height=300,

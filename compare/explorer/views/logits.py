@@ -94,11 +94,12 @@ def _row(source: ColumnDataSource, peaks: ColumnDataSource, p: int) -> Any:
 
 
 def _peaks(desk: Desk, by: list[Control], fit: Any, p: int) -> ColumnDataSource:
-    """Where Proposition 1 has its peaks: at the answer, at 2x and at 2y."""
+    """Where Proposition 1 has its peaks: at the answer, at 2x and at 2y; named above the bars."""
 
     def places(at: int, x: int, y: int) -> dict[str, Any]:
         outputs = np.array([x + y, 2 * x, 2 * y]) % p
-        return {"output": outputs, "height": fit(at).theory.values[x, y, outputs]}
+        sides = (fit(at)[name].values[x, y, outputs] for name in ("network", "theory"))
+        return {"output": outputs, "height": np.fmax(*sides)}
 
     return desk.source(by, places, {"name": ["x+y", "2x", "2y"]})
 

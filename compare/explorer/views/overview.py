@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from bokeh.models import BoxAnnotation, Label, LinearAxis, Range1d, Span, UIElement
+from bokeh.models import BoxAnnotation, Label, LinearAxis, Range1d, UIElement
 
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.style import AMBER, GREEN, SKY, YELLOW
@@ -82,8 +82,7 @@ def _loss(metrics: xr.Dataset, run: Any, desk: Desk) -> Any:
     _line(figure, metrics.test_loss, "network, test", _TEST_LINE)
     if not squares:
         guess = float(np.log(run.config.data.classes))
-        figure.add_layout(Span(location=guess, dimension="width", **_GUESS))
-        figure.line([], [], legend_label="guessing", **_GUESS)
+        _level(figure, metrics, guess, "guessing", _GUESS)
     return figure
 
 
@@ -95,8 +94,7 @@ def _accuracy(metrics: xr.Dataset, stages: Stages | None, desk: Desk) -> Any:
     _line(figure, metrics.test_accuracy, "network, test", _TEST_LINE)
     free = np.nan if stages is None else stages.free_accuracy["mirrored"]
     if np.isfinite(free):
-        figure.add_layout(Span(location=free, dimension="width", **THEORY_LINE))
-        figure.line([], [], legend_label="theory: mirrored pairs alone", **THEORY_LINE)
+        _level(figure, metrics, free, "theory: mirrored pairs alone", THEORY_LINE)
     return figure
 
 
@@ -123,13 +121,13 @@ def _norm(metrics: xr.Dataset, material: Material, desk: Desk) -> Any:
         name = "participation, input" if layer == "theta" else "output"
         _line(figure, values, name, look | on_right)
     random = 2 / ((material.run.config.p - 1) / 2 + 1)
-    figure.line(
-        kept.step.values[[0, -1]],
-        [random, random],
-        legend_label="theory: random weights",
-        **(THEORY_LINE | on_right),
-    )
+    _level(figure, kept, random, "theory: random weights", THEORY_LINE | on_right)
     return figure
+
+
+def _level(figure: Any, over: xr.Dataset, height: float, label: str, look: dict[str, Any]) -> None:
+    ends = over.step.values[[0, -1]]
+    figure.line(ends, [height, height], line_width=2, legend_label=label, **look)
 
 
 def _line(figure: Any, values: xr.DataArray, label: str, look: dict[str, Any]) -> None:

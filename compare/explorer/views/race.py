@@ -113,7 +113,8 @@ def _curves(material: Material, neuron: int, predictor: str) -> dict[str, Any]:
 
 
 def _lines(source: ColumnDataSource, name: str, desk: Desk) -> Any:
-    figure = over_steps(_QUANTITIES[name].split(" (")[0], _QUANTITIES[name], desk["step"])
+    title = _QUANTITIES[name].split(" (")[0]
+    figure = over_steps(title[0].upper() + title[1:], _QUANTITIES[name], desk["step"])
     one = GroupFilter(column_name="frequency", group=str(desk["frequency"].value))
     desk["frequency"].widget.js_on_change(
         "value", CustomJS(args={"one": one}, code="one.group = cb_obj.value")
