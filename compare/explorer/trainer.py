@@ -59,11 +59,11 @@ class Trainer:
         """Whether a training is going on. Once it is not, ``ended`` says why, "" being its end."""
         if self._process is None:
             return False
-        if self._told.poll():
-            self.ended = self._told.recv()
-        elif self._process.is_alive():
+        if self._process.is_alive() and not self._told.poll():
             return True
-        elif self.ended is None:
+        try:
+            self.ended = self._told.recv()
+        except EOFError:
             self.ended = "its process was killed"
         self._process.join()
         self._process = None
