@@ -59,7 +59,8 @@ class Trainer:
         """Whether a training is going on. Once it is not, ``ended`` says why, "" being its end."""
         if self._process is None:
             return False
-        if self._process.is_alive() and not self._told.poll():
+        # Not waited for: whoever asks serves pages meanwhile.
+        if self._process.is_alive():
             return True
         try:
             self.ended = self._told.recv()

@@ -103,6 +103,7 @@ def test_a_page_fits_a_phone(file, page):
 def served(grokked, tmp_path, monkeypatch):
     """A server in a thread, which the test ends."""
     hall = serving.Hall([grokked], tmp_path)
+    hall.measure()
     ready, addresses, servers = threading.Event(), [], []
 
     def run():
@@ -126,6 +127,7 @@ def served(grokked, tmp_path, monkeypatch):
     assert not thread.is_alive()
 
 
+@pytest.mark.slow
 def test_a_served_page_trains(served, page, grokked, tmp_path):
     address, _ = served
     page.goto(address)
@@ -146,6 +148,7 @@ def test_a_served_page_trains(served, page, grokked, tmp_path):
     told(page, r"^Step 10: training loss").wait_for()
 
 
+@pytest.mark.slow
 def test_a_served_training_is_stopped_and_resumed(served, page):
     """Of so many steps that it cannot end by itself in between."""
     address, hall = served
