@@ -26,11 +26,12 @@ types: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types .
 	MYPYPATH=build/types $(BIN)/mypy -p grokode
 
-# The pages read the docstrings of an installed copy, for the same reason. The site is in site/.
+# Strict: every warning is an error. The site is in site/. Examples are run, each once until it changes.
 docs: $(VENV)/.ready-docs
-	rm -rf build site
-	$(BIN)/python -m pip install --quiet --no-deps --target build/docs .
-	$(BIN)/python -m mkdocs build --strict --config-file docs/builder/mkdocs.yml
+	rm -rf site
+	$(BIN)/python docs/builder/pages.py docs/build/pages
+	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+	  -c docs/builder -d docs/build/doctrees docs/build/pages site
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
