@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 WORKERS ?= 2
 OUT ?= demo
 
-.PHONY: demo test attack long lint types docs clean
+.PHONY: demo test attack long gpu lint types docs clean
 
 demo: $(READY)
 	$(BIN)/grokode demo --out $(OUT)
@@ -51,6 +51,10 @@ long: $(READY)
 attack: $(READY)
 	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
 	  -n $(WORKERS) --dist loadfile -m attack tests
+
+# All tests and benchmarks that need a CUDA device, in nine minutes; what was measured is kept.
+gpu: $(READY)
+	MPLBACKEND=Agg $(BIN)/python -m benchmarks gpu
 
 clean:
 	rm -rf $(VENV) build *.egg-info demo site

@@ -11,7 +11,7 @@ from typing import Any
 
 __all__ = ["NAMES", "run"]
 
-NAMES = ("ensemble", "blowup", "streaming", "training")
+NAMES = ("ensemble", "blowup", "streaming", "training", "architectures", "pairs", "recurrent")
 
 
 def run(

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from . import NAMES, run
@@ -14,10 +15,16 @@ def main() -> None:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"{', '.join(NAMES)}; or draw, for a picture of the results kept",
+        help=f"{', '.join(NAMES)}; or draw, for a picture of the results kept; or gpu, for all "
+        "tests and benchmarks that need a card",
     )
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--limit", type=float, default=540, help="seconds that gpu may take")
     arguments = parser.parse_args()
+    if arguments.names == ["gpu"]:
+        from .card import main as run_card
+
+        sys.exit(run_card(arguments.out, arguments.limit))
     try:
         if arguments.names == ["draw"]:
             from .draw import draw

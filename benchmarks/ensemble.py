@@ -1,4 +1,4 @@
-"""Ensembles of tickets to a common time, beside SciPy, torchdiffeq and diffrax.
+"""Ensembles of tickets to a common time, beside SciPy, numbalsoda, torchdiffeq and diffrax.
 
 Gaussian tickets are scaled to one blow-up time, 1, and followed to t = 0.9: the step sizes of a
 batch then agree, which is kind to solvers that share them. Tolerances are 1e-8; the errors achieved
@@ -49,6 +49,7 @@ def rows(n: int = 100_000) -> list[dict[str, Any]]:
         )
     peers: list[tuple[str, str, int, Callable[[Array, Array], Callable[[], Any]]]] = [
         ("dopri853", "scipy.integrate.solve_ivp DOP853", min(n, 200), _scipy),
+        ("dopri853", "numbalsoda lsoda, compiled loop", min(n, 10_000), _numbalsoda),
         ("tsit5", "torchdiffeq dopri5, batched", min(n, 10_000), _torchdiffeq),
         ("tsit5", "diffrax Tsit5, jit and vmap", min(n, 10_000), _diffrax),
     ]
@@ -87,6 +88,35 @@ def _scipy(A: Array, B: Array) -> Callable[[], Any]:
             for y in np.stack([A, B], axis=1)
         ]
         return np.array(ends).T
+
+    return solve
+
+
+def _numbalsoda(A: Array, B: Array) -> Callable[[], Any]:
+    import numba as nb
+    from numbalsoda import lsoda, lsoda_sig
+
+    @nb.cfunc(lsoda_sig)
+    def velocity(t: Any, y: Any, out: Any, data: Any) -> None:
+        out[0] = 2 * P * (y[0] * y[2] + y[1] * y[3])
+        out[1] = 2 * P * (y[0] * y[3] - y[1] * y[2])
+        out[2] = P * (y[0] * y[0] - y[1] * y[1])
+        out[3] = 2 * P * y[0] * y[1]
+
+    address, times = velocity.address, np.array([0.0, END])
+    start = np.stack([A.real, A.imag, B.real, B.imag], axis=1)
+
+    @nb.njit
+    def solve_all(start: Any) -> Any:
+        ends = np.empty_like(start)
+        for i in range(len(start)):
+            path, _ = lsoda(address, start[i], times, rtol=RTOL, atol=ATOL)
+            ends[i] = path[-1]
+        return ends
+
+    def solve() -> Any:
+        y = solve_all(start).T
+        return y[0] + 1j * y[1], y[2] + 1j * y[3]
 
     return solve
 

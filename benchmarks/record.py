@@ -6,7 +6,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +18,8 @@ import torch
 from grokode.files import replace_file
 
 RESULTS = Path(__file__).parent / "results"
-_PACKAGES = ("grokode", "numpy", "scipy", "numba", "torch", "torchdiffeq", "diffrax", "jax")
+_PACKAGES: tuple[str, ...] = ("grokode", "numpy", "scipy", "numba", "numba-cuda", "torch")
+_PACKAGES += ("torchdiffeq", "diffrax", "jax", "numbalsoda")
 
 
 def row(
@@ -68,13 +69,13 @@ def one_core() -> Iterator[None]:
 
 
 def best_of(function: Callable[[], Any], repeats: int = 5) -> tuple[float, Any]:
-    """Least of some wall times in seconds, after one call to compile, and the last result."""
+    """Least of some processor times in seconds, after one call to compile, and the last result."""
     result = function()
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         result = function()
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
     return min(times), result
 
 
@@ -91,8 +92,15 @@ def time_peer(
         return f"{type(error).__name__}: {error}".splitlines()[0], None
 
 
-def write(name: str, rows: list[dict[str, Any]], folder: Path) -> Path:
-    """Write rows with machine, versions and date; returns the file."""
+def write(
+    name: str,
+    rows: list[dict[str, Any]],
+    folder: Path,
+    *,
+    machine: Mapping[str, Any] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write rows with machine, versions and date, and more if there is; returns the file."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
     record = {
@@ -102,10 +110,11 @@ def write(name: str, rows: list[dict[str, Any]], folder: Path) -> Path:
             "cpu": _cpu(),
             "cores_used": 1,
             "system": f"{platform.system()} {platform.machine()}",
-        },
+        }
+        | (dict(machine) if machine else {}),
         "versions": {"python": platform.python_version()} | _versions(),
         "rows": rows,
-    }
+    } | dict(more or {})
     path = folder / f"{name}-{now:%Y-%m-%d}.json"
     text = json.dumps(record, indent=1) + "\n"
     replace_file(path, lambda file: file.write(text.encode()))

@@ -92,5 +92,6 @@ def _captions(records: list[Mapping[str, Any]]) -> list[str]:
     """Machine and date, with the benchmarks they hold for."""
     held: dict[tuple[str, str], list[str]] = {}
     for record in records:
-        held.setdefault((record["machine"]["cpu"], record["date"][:10]), []).append(record["name"])
+        machine = record["machine"].get("card", record["machine"]["cpu"])
+        held.setdefault((machine, record["date"][:10]), []).append(record["name"])
     return [f"{cpu}, {date}: {', '.join(names)}" for (cpu, date), names in held.items()]

@@ -20,6 +20,7 @@ import numpy as np
 import xarray as xr
 
 import grokode
+from grokode.compare.common.arguments import check_run
 from grokode.compare.question import Datasets, Question
 from grokode.files import replace_file
 from grokode.nets.runs import Run
@@ -65,6 +66,9 @@ def ask(question: Question, run: Run, **options: Any) -> Datasets:
     >>> sorted(measured), measured["fit"].identical(again["fit"])
     (['budget', 'fit', 'history'], True)
     """
+    if not isinstance(question, Question):
+        raise TypeError(f"question must be one of grokode.compare.QUESTIONS, got {question!r}")
+    check_run(run)
     if not _is_ours(question):
         return question.measure(run, **options)
     about = _about(question, run, options)

@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 
 from grokode import nets
 from grokode.compare.automata import figures, measure
+from grokode.compare.common.style import save_figure
 
 
 def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 3600) -> None:
@@ -58,7 +59,7 @@ def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 3600) -> No
     figures.state_counts(states, axes[0])
     figures.losses(states, axes[1])
     figures.automaton(machine, axes[2])
-    figure.savefig(out, dpi=110)
+    save_figure(figure, out, dpi=110)
     plt.close(figure)
     print(f"wrote {out}")
 

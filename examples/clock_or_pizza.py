@@ -26,6 +26,7 @@ from grokode import nets
 from grokode.compare.circuit.computation import Computation
 from grokode.compare.circuit.measures import circuit
 from grokode.compare.circuit.observe import last_computation
+from grokode.compare.common.style import save_figure
 from grokode.theory.fourier import fourier_basis
 
 RATES = (0.0, 0.5, 1.0)
@@ -79,7 +80,7 @@ def main(out: Path, p: int = 53, steps: int = 3_000, neurons: int = 256, seed: i
             xlabel="x - y",
             ylabel="x + y",
         )
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 import matplotlib.pyplot as plt
 import numpy as np
 
+from grokode.compare.common.style import save_figure
 from grokode.theory import fourier
 from grokode.theory.solvers import simulate
 from grokode.theory.systems import System
@@ -78,7 +79,7 @@ def main(out: Path, p: int = 23, neurons: int = 2000) -> None:
     ax.set_ylabel("neurons with the winner of equal rates")
     ax.set_ylim(0, 1.05)
     ax.legend()
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     print(f"wrote {out}")
 

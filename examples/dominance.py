@@ -19,6 +19,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
+from grokode.compare.common.style import save_figure
 from grokode.compare.lottery.contour_figures import dominance_distribution, dominance_scaling
 from grokode.theory import lottery
 
@@ -47,7 +48,7 @@ def main(out: Path, p: int = 23, neurons: int = 300) -> None:
     dominance_distribution(times, axes[0])
     dominance_scaling(scalings, "p", axes[1])
     dominance_scaling(scalings, "kappa", axes[2])
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     for scaling in scalings:
         print(

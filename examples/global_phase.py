@@ -20,6 +20,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grokode.compare.alignment.scores import RELIABLE_COHERENCE, alignment_scores, global_phases
+from grokode.compare.common.style import save_figure
 from grokode.theory import fourier
 
 
@@ -72,7 +73,7 @@ def main(out: Path, p: int = 23, neurons: int = 512) -> None:
     bars.axvline(RELIABLE_COHERENCE, color="0.5", linestyle=":", label="least to rely on")
     bars.set(xlabel="score", xlim=(-0.1, 1.2))
     bars.legend(loc="lower right")
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     print(f"wrote {out}")
 

@@ -25,6 +25,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from grokode import nets
+from grokode.compare.common.style import save_figure
 
 
 def variants(config: nets.TrainingConfig, memorised: int) -> dict[str, tuple]:
@@ -107,7 +108,7 @@ def main(
             )
         figure, axes = plt.subplots(1, 2, figsize=(13, 5), layout="constrained")
         draw(made, axes)
-        figure.savefig(out, dpi=150)
+        save_figure(figure, out, dpi=150)
         plt.close(figure)
     print(f"wrote {out}")
 

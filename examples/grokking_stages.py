@@ -21,6 +21,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from grokode import nets
+from grokode.compare.common.style import save_figure
 from grokode.compare.grokking import figures as draw
 from grokode.compare.grokking.perturbed import non_feature_decay, perturbed_lottery
 from grokode.compare.grokking.split import broken_orthogonality
@@ -58,7 +59,7 @@ def draw_all(run: nets.Run, measured: Stages, out: Path) -> None:
     draw.non_feature_decay(measured, non_feature_decay(measured), axes[1])
     draw.lottery_agreement(measured, perturbed_lottery(run, measured), axes[2])
     draw.coupling_map(broken_orthogonality(run.config.p, run.train_pairs), axes[3])
-    figure.savefig(out, dpi=100, bbox_inches="tight")
+    save_figure(figure, out, dpi=100, bbox_inches="tight")
     plt.close(figure)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from grokode import nets
+from grokode.compare.common.style import save_figure
 from grokode.compare.logits.budget import budget_over_steps
 from grokode.compare.logits.budget_figures import budget_bars, budget_history
 
@@ -55,7 +56,7 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
     last = budget.isel(step=-1)
     budget_bars(last, axes[1])
     axes[1].set_title(f"step {int(last.step)}: they sum to 100%", fontsize="medium")
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     print(
         f"signal {float(last.share.sel(part='signal')):.1%} of the logits' variance at step "

@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grokode.compare import figures
+from grokode.compare.common.style import save_figure
 from grokode.theory import lottery
 
 
@@ -40,7 +41,7 @@ def main(out: Path, p: int = 23, size: int = 500) -> None:
     figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
     for quantity, ax in zip(("final_magnitude", "blowup_time"), axes, strict=True):
         figures.contour(grid, quantity, ax)
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     best = grid.final_magnitude.isel(grid.final_magnitude.argmax(...))
     print(

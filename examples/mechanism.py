@@ -20,6 +20,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from grokode import nets
+from grokode.compare.common.style import save_figure
 from grokode.compare.mechanism import figures, phase_figures
 from grokode.compare.mechanism.measures import mechanism
 from grokode.compare.mechanism.tables import mechanism_table
@@ -58,7 +59,7 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
     figures.leakage_bars(parts["leakage"], "theta", last[0])
     figures.preservation_curves(measured["history"], last[1])
     figures.activation_swap_bars(parts["swap"], last[2])
-    figure.savefig(out, dpi=110)
+    save_figure(figure, out, dpi=110)
     plt.close(figure)
     print(f"wrote {out}")
 

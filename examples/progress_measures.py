@@ -22,6 +22,7 @@ from grokode import nets
 from grokode.compare.circuit.progress import phases
 from grokode.compare.circuit.question import measure, sheets
 from grokode.compare.circuit.tables import phases_table
+from grokode.compare.common.style import save_figure
 
 
 def main(
@@ -40,7 +41,7 @@ def main(
         measured = measure(opened)
     for row in phases_table(phases(measured["progress"])):
         print("  ".join(row))
-    sheets(measured)[1].draw().savefig(out, dpi=150)
+    save_figure(sheets(measured)[1].draw(), out, dpi=150)
 
 
 if __name__ == "__main__":

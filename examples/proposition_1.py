@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 
 from grokode import compare, nets
 from grokode.compare import figures
+from grokode.compare.common.style import save_figure
 
 
 def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 15_000) -> None:
@@ -57,7 +58,7 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 15_000) -> Non
         figures.logit_scatter(fit, ax)
         ax.set_title(f"{start.replace('_', ' ')} start: {ax.get_title()}")
         print(f"{start}: R^2 {float(fit.r2):.4f}, accuracy {float(fit.accuracy):.4f}")
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     print(f"wrote {out}")
 

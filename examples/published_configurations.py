@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grokode import compare, nets
+from grokode.compare.common.style import save_figure
 from grokode.compare.mechanism.measures import activation_swap
 from grokode.compare.mechanism.phases import phase_doubling
 from grokode.theory import fourier
@@ -118,7 +119,7 @@ def main(
         ax.grid(axis="y", color="0.9")
     axes[0, 0].invert_yaxis()
     figure.suptitle(f"networks at the end of training, one point to a seed (p = {p})")
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     print(f"wrote {out}")
 

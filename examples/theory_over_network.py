@@ -18,6 +18,7 @@ import matplotlib.pyplot as plt
 
 from grokode import compare, nets
 from grokode.compare import figures
+from grokode.compare.common.style import save_figure
 
 
 def main(out: Path, p: int = 23, neurons: int = 128, steps: int = 12_000) -> None:
@@ -50,7 +51,7 @@ def main(out: Path, p: int = 23, neurons: int = 128, steps: int = 12_000) -> Non
         figures.tickets(pair, 0, "beta", axes[0])
         figures.error_curves(errors, axes[1])
         figures.loss_curve(run.metrics, p, axes[2])
-        figure.savefig(out, dpi=150)
+        save_figure(figure, out, dpi=150)
         plt.close(figure)
     print(f"all beta part by 2% at step {compare.parting_step(errors, 0.02)}; wrote {out}")
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from grokode import nets
 from grokode.compare.circuit.question import judge, measure, sheets, tables
 from grokode.compare.common.claims import claims_table
+from grokode.compare.common.style import save_figure
 
 
 def main(
@@ -42,7 +43,7 @@ def main(
         for row in table:
             print("  ".join(row))
         print()
-    sheets(measured)[0].draw().savefig(out, dpi=150)
+    save_figure(sheets(measured)[0].draw(), out, dpi=150)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from grokode import nets
+from grokode.compare.common.style import save_figure
 
 
 def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 4000, seeds: int = 4) -> None:
@@ -64,7 +65,7 @@ def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 4000, seeds
     ax.axhline(0.5, color="0.5", ls=":", label="chance")
     ax.set(xlabel="part of the sequences trained on", ylabel="accuracy at length 50")
     ax.legend()
-    figure.savefig(out, dpi=110)
+    save_figure(figure, out, dpi=110)
     plt.close(figure)
     print(f"wrote {out}")
 

@@ -21,6 +21,7 @@ import matplotlib.pyplot as plt
 
 from grokode import nets
 from grokode.compare.automata import figures, measure, mergers
+from grokode.compare.common.style import save_figure
 
 
 def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 3600) -> None:
@@ -57,7 +58,7 @@ def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 3600) -> No
         figures.pair_distances(pairs, begin, ax)
         ax.set_title(f"from the {begin}")
     figures.criteria(scored, axes[2])
-    figure.savefig(out, dpi=110)
+    save_figure(figure, out, dpi=110)
     plt.close(figure)
     print(f"wrote {out}")
 

@@ -23,6 +23,7 @@ import matplotlib.pyplot as plt
 
 from grokode import compare, nets
 from grokode.compare import figures
+from grokode.compare.common.style import save_figure
 from grokode.compare.lottery.corollary import corollary, corollary_of_runs, spread_start
 from grokode.compare.lottery.winner_figures import corollary_curve
 
@@ -69,7 +70,7 @@ def main(
     corollary_curve(corollary(p, kappa=kappa), axes[0], networks)
     figures.accuracy_by_predictor(scored, axes[1])
     axes[1].set_title(f"network of spread {spreads[-1]:g}", pad=20)
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     for name in networks.predictor.values:
         scores = ", ".join(f"{value:.2f}" for value in networks.accuracy.sel(predictor=name).values)

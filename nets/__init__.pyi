@@ -23,5 +23,7 @@ from .training.interventions import freeze_phases as freeze_phases
 from .training.interventions import redraw_phases as redraw_phases
 from .training.loop import DivergedError as DivergedError
 from .training.loop import train as train
+from .training.memory import memory_needed as memory_needed
+from .training.memory import seeds_that_fit as seeds_that_fit
 from .training.presets import PRESETS as PRESETS
 from .training.presets import preset as preset

@@ -1,8 +1,11 @@
 """Frozen records of settings: values in plain Python, checked against the field's own type."""
 
 import difflib
+import operator
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import MISSING, fields
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -95,6 +98,22 @@ def check_least(record: Any, least: int, *names: str) -> None:
         value = getattr(record, name)
         if value is not None and value < least:
             raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def check_path(name: str, value: Any) -> Path:
+    """A path, of text or a path object; TypeError for anything else."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"{name} must be a path, got {value!r}")
+    return Path(value)
+
+
+def check_whole(name: str, value: Any, least: int = 0) -> int:
+    """A whole number of at least so much; TypeError or ValueError for anything else."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be a whole number, got {value!r}")
+    if operator.index(value) < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return operator.index(value)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

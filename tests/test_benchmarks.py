@@ -14,7 +14,16 @@ import torch
 from matplotlib.figure import Figure
 
 from grokode import benchmarks, nets
-from grokode.benchmarks import blowup, ensemble, record, streaming, training
+from grokode.benchmarks import (
+    architectures,
+    blowup,
+    ensemble,
+    pairs,
+    record,
+    recurrent,
+    streaming,
+    training,
+)
 from grokode.benchmarks import timings_figure as timings
 
 KEYS = {"name", "ours", "peer", "theirs", "ratio", "unit", "error", "their_error"}
@@ -59,18 +68,18 @@ def test_a_folder_keeps_what_was_measured_and_where(small_blowup, tmp_path):
 
 
 def test_all_are_run_if_none_is_named(monkeypatch):
-    for module in (ensemble, blowup, streaming, training):
+    for module in (ensemble, blowup, streaming, training, architectures, pairs, recurrent):
         monkeypatch.setattr(module, "rows", lambda name=module.__name__: [name.split(".")[-1]])
     assert benchmarks.run() == list(benchmarks.NAMES)
 
 
 def test_an_unknown_name_is_refused_before_anything_runs():
-    with pytest.raises(ValueError, match="one of ensemble, blowup, streaming, training, got nope"):
+    with pytest.raises(ValueError, match=r"one of ensemble, blowup, .*, recurrent, got nope"):
         benchmarks.run(["blowup", "nope"])
 
 
 def test_a_missing_peer_is_a_reason_in_place_of_a_number(monkeypatch):
-    for name in ("torchdiffeq", "diffrax"):
+    for name in ("torchdiffeq", "diffrax", "numbalsoda"):
         monkeypatch.setitem(sys.modules, name, None)  # as if not installed
     rows = ensemble.rows(n=20)
     for row in rows:
@@ -78,7 +87,8 @@ def test_a_missing_peer_is_a_reason_in_place_of_a_number(monkeypatch):
         # Tolerance 1e-8 a step, a few dozen steps, and growth of errors towards the blow-up.
         assert row["error"] < 1e-6
     beside = {row["peer"]: row for row in rows if row["peer"]}
-    assert len(beside) == 3
+    assert len(beside) == 4
+    assert beside["numbalsoda lsoda, compiled loop"]["theirs"].startswith("numbalsoda is not")
     assert beside["torchdiffeq dopri5, batched"]["theirs"].startswith(
         "torchdiffeq is not installed"
     )
@@ -111,13 +121,23 @@ def test_one_core_is_one_core_and_ends():
 def test_training_rows(monkeypatch):
     monkeypatch.setattr(training, "REPEATS", 1)
     rows = training.rows(moduli=(5,), neurons=8, timed=25 * 20, seeds=3, total=1000)
-    assert len(rows) == 2 + 1 + 1
+    assert len(rows) == 2 * 2 + 2 + 1
     for row in rows:
         check_row(row)
         # Same steps in float32: 50 steps of a few roundings of 6e-8, more where AdamW divides small
         # gradients by themselves. A wrong step would show as 1e-3 and more, see below.
         assert row["error"] < 1e-5
     assert rows[-1]["unit"] == "min"
+
+
+def test_rows_of_other_architectures(monkeypatch):
+    monkeypatch.setattr(architectures, "REPEATS", 1)
+    rows = architectures.rows(steps=2, epochs=1, p=11, width=8, heads=2, neurons=16)
+    assert [row["unit"] for row in rows] == ["ms/step", "ms/epoch"]
+    for row in rows:
+        check_row(row)
+        # As above; AdamW's first steps divide each gradient by itself.
+        assert row["error"] < 1e-5
 
 
 @pytest.mark.parametrize("recipe", training.RECIPES.values(), ids=list(training.RECIPES))
@@ -128,6 +148,26 @@ def test_the_error_shows_a_step_that_differs(recipe):
     assert training._difference(right, longer) > 1e-4
     assert right.seconds > 0
     assert longer.seconds > 0
+
+
+def test_pairs_are_timed_beside_tickets():
+    whole, step = pairs.rows(n=400)
+    for row in (whole, step):
+        check_row(row)
+        assert row["ratio"] > 0
+    # Tolerance 1e-8 a step over some dozens of steps.
+    assert whole["error"] < 1e-6
+
+
+def test_recurrent_training_is_that_of_torch():
+    alone, together = recurrent.rows(length=4, neurons=8, timed=3, seeds=2)
+    for row in (alone, together):
+        check_row(row)
+    # Eight steps in float32; a wrong one would show in the second digit of the biases.
+    assert alone["error"] < 1e-5
+    config = nets.preset("vanrossem2025/parity", length=4, neurons=8, **recurrent.SILENT)
+    right, later = recurrent.ours(config, 8)[1], recurrent.plain(config, 9)[1]
+    assert max(abs(right[k] - later[k]).max() / abs(later[k]).max() for k in right) > 1e-3
 
 
 def result(ratio, name="step", **changes):

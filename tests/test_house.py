@@ -19,21 +19,23 @@ FORBIDDEN = {
 }
 # Of theory, nets takes coordinates and the optimiser's record.
 SHARED = ("grokode.theory.fourier", "grokode.theory.modulus", "grokode.theory.optimizer")
+SHARED += ("grokode.theory.spelling",)
 # Questions do not import one another.
 QUESTIONS = ("lottery", "logits", "mechanism", "grokking", "circuit", "automata", "alignment")
 IDENTITIES = ("base", "catalogue", "characters", "cyclotomic", "energy", "errata", "flow")
-IDENTITIES += ("logits", "mergers", "moments", "pair_flow", "relu", "__init__")
+IDENTITIES += ("logits", "mergers", "moments", "pair_errata", "pair_flow", "relu", "__init__")
 # A module imports only from floors below its own, or its own.
 FLOORS = {
     "theory": [
-        {"modulus", "optimizer", "_checks", "_elliptic", "_parallel"},
-        {"_labels", "_winner_store"},
+        {"modulus", "optimizer", "spelling", "_checks", "_elliptic", "_parallel"},
+        {"_labels", "_philox", "_winner_store"},
         {"fourier"},
         {"flow", "exact", "solvers", "systems", "tableaus", "mechanism", "rule"}
         | {"_stepper", "_stepper_lanes", "cuda_solvers"},
         {"_updates", "kept"},
         {"_projections"},
         {"_truncation"},
+        {"cuda_lottery"},
         {"neuron_flow", "moment_flow", "harmonic_flow", "lottery", "streaming", "mergers"},
         {"saturation"},
         {"predictors"},
@@ -47,20 +49,23 @@ FLOORS = {
         {"tasks/automata", "tasks/parity", "tasks/__init__"},
         {"networks/base", "networks/activations", "networks/starts", "networks/recipes"},
         {"networks/two_layer_model", "networks/fused", "networks/autograd", "networks/prefixes"}
-        | {"networks/own_pairs"},
+        | {"networks/own_pairs", "networks/scratch"},
         {
             "networks/two_layer",
             "networks/transformer",
             "networks/transformer_model",
             "networks/transformer_autograd",
+            "networks/token_attention",
             "networks/token_tables",
             "networks/summed_embeddings",
             "networks/recurrent_model",
             "networks/recurrent",
             "networks/__init__",
+            "training/graphs",
             "training/optimizers",
+            "training/workers",
         },
-        {"training/config", "training/presets", "training/ensemble"},
+        {"training/config", "training/presets", "training/ensemble", "training/memory"},
         {"training/interventions", "runs/layout", "runs/record"},
         {"runs/manifest", "runs/store"},
         {"runs/format2", "runs/source", "runs/output"},
@@ -81,10 +86,18 @@ FLOORS = {
     ],
     "compare": [
         {f"{question}/__init__" for question in QUESTIONS},
-        {"common/missing", "common/style", "common/cells", "common/kernels", "common/__init__"},
+        {
+            "common/missing",
+            "common/arguments",
+            "common/style",
+            "common/cells",
+            "common/kernels",
+            "common/__init__",
+        },
         {"common/observe", "common/sheets", "common/claims", "common/estimates", "common/curves"},
         {"common/checkpoints"},
         {"common/events"},
+        {"common/course"},
         {"question"},
         {
             "lottery/retrained",
@@ -102,8 +115,8 @@ FLOORS = {
         {"automata/mergers"},
         {"lottery/winners", "lottery/trajectories", "mechanism/measures", "grokking/progress"}
         | {"circuit/measures", "circuit/observe", "circuit/progress"},
-        {"lottery/corollary", "grokking/stages", "alignment/statistics"},
-        {"grokking/perturbed"},
+        {"lottery/corollary", "lottery/outcomes", "grokking/stages", "alignment/statistics"},
+        {"grokking/perturbed", "grokking/delay", "logits/closing"},
         {f"{question}/tables" for question in QUESTIONS}
         | {"lottery/contour_figures", "lottery/trajectory_figures", "lottery/winner_figures"}
         | {"logits/figures", "logits/budget_figures", "mechanism/figures"}
@@ -120,7 +133,7 @@ FLOORS = {
         {"figures", "__init__"},
     ],
     "grokode": [
-        {"files", "text", "__init__", "commands/__init__"},
+        {"executors", "files", "text", "__init__", "commands/__init__"},
         {"console"},
         {"commands/options", "commands/flags"},
         {"commands/telling"},
@@ -131,7 +144,9 @@ FLOORS = {
     ],
     "benchmarks": [
         {"record", "timings_figure"},
-        {"blowup", "ensemble", "streaming", "training"},
+        {"blowup", "card", "ensemble", "pairs", "recurrent", "streaming", "training"},
+        {"architectures", "card_theory", "card_training"},
+        {"card_job"},
         {"__init__"},
         {"draw", "__main__"},
     ],

@@ -9,6 +9,7 @@ import torch
 import xarray as xr
 
 from grokode import compare, nets, theory
+from grokode.compare.common.kernels import kernels
 from grokode.theory import (
     exact,
     flow,
@@ -223,6 +224,20 @@ def test_wrong_input_is_refused_in_one_line(name):
         message = str(refused.value)
         assert message.strip(), f"{name}, case {number}"
         assert len(message.splitlines()) == 1, message
+
+
+@pytest.mark.parametrize("published", ["Quad", "ReLU"])
+def test_activations_as_published_are_known_everywhere(published):
+    ours = {"Quad": "quadratic", "ReLU": "relu"}[published]
+    assert theory.TrainingRule(p=P, activation=published).activation == ours
+    for call in (
+        compare.logits,
+        compare.logit_budget,
+        lambda *a: xr.Dataset(attrs={"r": kernels(P, a[2]).tolist()}),
+    ):
+        xr.testing.assert_identical(call(THETA, XI, published), call(THETA, XI, ours))
+    with pytest.raises(ValueError, match="activation must be"):
+        kernels(P, "tanh")
 
 
 def labelled(dims=("neuron", "x"), last="x"):

@@ -1,8 +1,10 @@
 """Pages, figures and records appear whole or not at all, also when there is no room for them."""
 
+import ast
 import contextlib
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from matplotlib.figure import Figure
@@ -83,3 +85,51 @@ def test_an_empty_page_does_not_count_as_a_finished_demo(tmp_path, monkeypatch):
     assert page.read_text().startswith("<!doctype html>")
     with pytest.raises(FileExistsError):
         comparison.write_report(nothing, tmp_path)
+
+
+ROOT = Path(__file__).parent.parent
+# Where a file is opened or written by its name: the one place for whole files, the two journals
+# that only grow, and a picture of the documentation, whose folder is made anew.
+WRITE_THEMSELVES = {
+    "grokode/files.py",
+    "nets/runs/store.py",
+    "theory/_winner_store.py",
+    "docs/builder/pictures.py",
+}
+IN_PLACE = {"savefig", "write_text", "write_bytes", "tofile", "to_netcdf", "to_csv", "imsave"}
+
+
+def writes_in_place(tree):
+    """Calls that would write a file under its own name; into a variable's buffer is none."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        modes = [a.value for a in node.args if isinstance(a, ast.Constant)]
+        modes += [k.value.value for k in node.keywords if isinstance(k.value, ast.Constant)]
+        opens = name in ("open", "fdopen") and any(
+            isinstance(mode, str) and set(mode) & set("wax+") and len(mode) <= 3 for mode in modes
+        )
+        target = node.args[0] if node.args else None
+        named = not (isinstance(target, ast.Name) and target.id in ("file", "buffer", "out_file"))
+        # What gives its text back when no file is named.
+        if opens or (name in IN_PLACE and target is not None and named):
+            yield f"{name} in line {node.lineno}"
+
+
+def test_no_file_is_written_in_place():
+    found = {}
+    for folder in ("grokode", "theory", "nets", "compare", "examples", "benchmarks", "docs"):
+        for path in (ROOT / folder).rglob("*.py"):
+            place = path.relative_to(ROOT).as_posix()
+            calls = [*writes_in_place(ast.parse(path.read_text()))]
+            if calls and place not in WRITE_THEMSELVES:
+                found[place] = calls
+    assert not found
+
+
+def test_the_search_knows_what_it_looks_for():
+    for text in ("figure.savefig(out)", "open(path, 'w')", "path.open('xb')", "p.write_text('a')"):
+        assert [*writes_in_place(ast.parse(text))], text
+    for text in ("figure.savefig(file)", "open(path, 'rb')", "rows.to_csv(index=False)", "f(1)"):
+        assert not [*writes_in_place(ast.parse(text))], text

@@ -43,6 +43,12 @@ _SPLIT = 134217729.0  # 2^27 + 1, Dekker's splitting constant
 
 
 @_inline
+def _larger(a: float, b: float) -> float:
+    """The larger of two numbers; numba's `max` does not compile for every device."""
+    return a if a > b else b
+
+
+@_inline
 def _two_product(a: float, b: float) -> tuple[float, float]:
     """Product a b as an unevaluated sum of two floats, exactly (Dekker)."""
     product = a * b
@@ -252,15 +258,22 @@ def _sweep(x: float, S: float, P: float, rho: float, C2: float) -> float:
     return total + power * C2 / 6.0 * series / (mean * math.sqrt(mean))
 
 
+@_inline
+def _exponent(size: float) -> int:
+    """Binary exponent of a number, at least -1000."""
+    exponent = math.frexp(size)[1]
+    return exponent if exponent > -1000 else -1000
+
+
 @_scalar
 def _scale(ar: float, ai: float, br: float, bi: float) -> float:
     """Power of two that brings the components to order 1 where they need it; 0 if all are 0."""
-    largest = max(max(abs(ar), abs(ai)), max(abs(br), abs(bi)))
+    largest = _larger(_larger(abs(ar), abs(ai)), _larger(abs(br), abs(bi)))
     if 1e-30 < largest < 1e30:
         return 1.0
     if largest == 0.0:
         return 0.0
-    return math.ldexp(1.0, -max(math.frexp(largest)[1], -1000))
+    return math.ldexp(1.0, -_exponent(largest))
 
 
 @_scalar
@@ -271,7 +284,7 @@ def _orbit(
     a2, b2, C1, C2, C3 = _invariants(ar, ai, br, bi)
     c = abs(C2)
     if c == 0.0:
-        w = math.sqrt(max(-0.5 * C1, 0.0))
+        w = math.sqrt(_larger(-0.5 * C1, 0.0))
     else:
         w = _root_bound(C1, c, math.sqrt(b2))
         while True:
@@ -292,7 +305,7 @@ def _is_faint(A: complex, B: complex) -> bool:
 @_scalar
 def _unit(w: complex) -> float:
     """Power of two that brings a number to order 1."""
-    return math.ldexp(1.0, -max(math.frexp(max(abs(w.real), abs(w.imag)))[1], -1000))
+    return math.ldexp(1.0, -_exponent(_larger(abs(w.real), abs(w.imag))))
 
 
 @_scalar

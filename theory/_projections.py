@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from grokode.theory._parallel import parallel
 from grokode.theory._updates import sigma
 
-__all__ = ["all_pairs", "block_width", "hidden_values", "project", "pull_back"]
+__all__ = [
+    "activate",
+    "all_pairs",
+    "block_width",
+    "centre",
+    "hidden_values",
+    "project",
+    "pull_back",
+]
 
 Array = NDArray[Any]
 
@@ -55,7 +63,7 @@ def _one_activation(code: int, one: Array, two: Array, values: Array, slopes: Ar
 
 
 @nb.njit(cache=True)
-def _activate(code: int, one: Array, two: Array, values: Array, slopes: Array) -> None:
+def activate(code: int, one: Array, two: Array, values: Array, slopes: Array) -> None:
     """Activations and slopes at one + two; a loop to each activation, so that it is vectorised."""
     if code == 0:
         _one_activation(0, one, two, values, slopes)
@@ -68,7 +76,7 @@ def _activate(code: int, one: Array, two: Array, values: Array, slopes: Array) -
 
 
 @nb.njit(cache=True, forceinline=True)
-def _centre(xi: Array) -> None:
+def centre(xi: Array) -> None:
     """Take off the mean over the outputs, neuron by neuron."""
     p, width = xi.shape
     mean = np.zeros(width, xi.dtype)
@@ -111,12 +119,12 @@ def project(
     p = len(theta)
     for block in nb.prange(theta.shape[1] // width):
         inputs, outputs = _block(theta, block, width), _block(xi, block, width)
-        _centre(outputs)
+        centre(outputs)
         hidden, slopes = np.empty((len(pairs), width), theta.dtype), np.empty(width, theta.dtype)
         for u in range(len(pairs)):
             one, two, out = inputs[pairs[u, 0]], inputs[pairs[u, 1]], outputs[u % p]
             values, margin = hidden[u], 0.0
-            _activate(code, one, two, values, slopes)
+            activate(code, one, two, values, slopes)
             if margins.shape[1]:
                 for lane in range(len(values)):
                     margin += values[lane] * out[lane]
@@ -163,7 +171,7 @@ def pull_back(
     for block in nb.prange(theta.shape[1] // width):
         part = slice(block * width, (block + 1) * width)
         inputs, outputs = _block(theta, block, width), _block(xi, block, width)
-        _centre(outputs)
+        centre(outputs)
         by_theta, by_xi = np.zeros((p, width), xi.dtype), np.zeros((p, width), xi.dtype)
         pulls = np.zeros((len(pairs), width), xi.dtype)
         values, slopes = np.empty(width, xi.dtype), np.empty(width, xi.dtype)
@@ -185,7 +193,7 @@ def pull_back(
             x, y, answer = pairs[u, 0], pairs[u, 1], u % p
             margin = by_margins[u] if len(by_margins) else 0.0
             one, two, out, by_out = inputs[x], inputs[y], outputs[answer], by_xi[answer]
-            _activate(code, one, two, values, slopes)
+            activate(code, one, two, values, slopes)
             for lane in range(len(pull)):
                 by_out[lane] += margin * values[lane]
             for lane in range(len(pull)):
@@ -195,7 +203,7 @@ def pull_back(
                 by_one[lane] += pull[lane]
             for lane in range(len(pull)):
                 by_two[lane] += pull[lane]
-        _centre(by_xi)
+        centre(by_xi)
         gradient[0, :, part] = by_theta
         gradient[1, :, part] += by_xi
 
@@ -208,4 +216,4 @@ def hidden_values(theta: Array, pairs: Array, code: int, width: int, hidden: Arr
         for u in range(len(pairs)):
             one, two = inputs[pairs[u, 0]], inputs[pairs[u, 1]]
             values = hidden[u, block * width : (block + 1) * width]
-            _activate(code, one, two, values, slopes)
+            activate(code, one, two, values, slopes)

@@ -8,6 +8,7 @@ keep a ticket in registers, and eight tickets in one vector register.
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,13 @@ class Stepper(NamedTuple):
     """Status after a step; see `_outcome`."""
 
 
-def build(tableau: Tableau, groups: Sequence[int], rhs: Callable[..., Any], jit: Any) -> Stepper:
+def build(
+    tableau: Tableau,
+    groups: Sequence[int],
+    rhs: Callable[..., Any],
+    jit: Any,
+    number: type[np.floating[Any]] = np.float64,
+) -> Stepper:
     """Stepper of a method and a system.
 
     Parameters
@@ -50,21 +57,51 @@ def build(tableau: Tableau, groups: Sequence[int], rhs: Callable[..., Any], jit:
         Plain Python; compiled here.
     jit : decorator
         Compiles a scalar function for the target.
+    number : numpy.float64 or numpy.float32
+        The format of all scalars.
     """
-    scope: dict[str, Any] = {"velocity": jit(rhs), "sqrt": math.sqrt}
-    exec(compile(_source(tableau, groups), f"<{tableau.name} stepper>", "exec"), scope)
+
+    def compiled(function: Callable[..., Any]) -> Any:
+        return jit(with_constants(function, number))
+
+    scope: dict[str, Any] = {"velocity": compiled(rhs), "sqrt": math.sqrt}
+    source = _source(tableau, groups, 1e-300 if number is np.float64 else 1e-36)
+    exec(compile(source, f"<{tableau.name} stepper>", "exec"), scope)
     return Stepper(
         velocity=scope["velocity"],
-        row=jit(scope["row"]),
-        step=jit(scope["step"]),
-        first_step=jit(scope["first_step"]),
-        control=jit(_control(tableau)),
-        record=jit(_record(jit(scope["polynomial"]), jit(scope["evaluate"]))),
-        outcome=jit(_outcome),
+        row=compiled(scope["row"]),
+        step=compiled(scope["step"]),
+        first_step=compiled(scope["first_step"]),
+        control=compiled(_control(tableau, float if number is np.float64 else number)),
+        record=compiled(_record(compiled(scope["polynomial"]), compiled(scope["evaluate"]))),
+        outcome=compiled(_outcome),
     )
 
 
-def _control(tableau: Tableau) -> Callable[..., Any]:
+def with_constants(
+    function: Callable[..., Any], number: type[np.floating[Any]]
+) -> Callable[..., Any]:
+    """The function with its constants in float32, if that is the format: else nothing is changed.
+
+    One constant in float64 makes a compiler compute in float64 whatever it meets.
+    """
+    if number is np.float64:
+        return function
+
+    def converted(constant: Any) -> Any:
+        if isinstance(constant, tuple):
+            return tuple(map(converted, constant))
+        return number(constant) if isinstance(constant, float) else constant
+
+    code = function.__code__
+    return FunctionType(
+        code.replace(co_consts=converted(code.co_consts)),
+        function.__globals__,
+        closure=function.__closure__,
+    )
+
+
+def _control(tableau: Tableau, number: type) -> Callable[..., Any]:
     """PI control with exponents that are sums of powers of 1/2, so that roots replace `pow`.
 
     factor = safety err^(-a) err_before^b with a = 1/8, b = 1/16 at order 5 and a = 3/32, b = 1/32
@@ -91,7 +128,7 @@ def _control(tableau: Tableau) -> Callable[..., Any]:
         grown = grown if grown > single(0.2) else single(0.2)
         shrunk = single(safety) / (square * root if fifth_order else square * square)
         shrunk = shrunk if shrunk > single(0.2) else single(0.2)
-        return float(grown), float(shrunk), float(root)
+        return number(grown), number(shrunk), number(root)
 
     return control
 
@@ -164,7 +201,7 @@ def _record(polynomial: Any, evaluate: Any) -> Callable[..., Any]:
     return record
 
 
-def _source(tableau: Tableau, groups: Sequence[int]) -> str:
+def _source(tableau: Tableau, groups: Sequence[int], tiny: float) -> str:
     """The functions row, step, first_step, polynomial and evaluate as Python source."""
     n, s, total = sum(groups), tableau.stages, len(tableau.c)
     y, z = _names("y", n), _names("z", n)
@@ -190,16 +227,16 @@ def _source(tableau: Tableau, groups: Sequence[int]) -> str:
     for g, part in enumerate(parts):
         body.append(f"old = {_squares('y', part)}")
         body.append(f"new{g} = {_squares('z', part)}")
-        # 1e-300 makes a variable that is and stays exactly zero free of error.
+        # Something tiny makes a variable that is and stays exactly zero free of error.
         body.append(
-            f"scale{g} = tolerances[1] + 1e-300 + tolerances[0] * (old if old > new{g} else new{g})"
+            f"scale{g} = tolerances[1] + {tiny} + tolerances[0] * (old if old > new{g} else new{g})"
         )
     for m, weights in enumerate(tableau.errors):
         for c in range(n):
             body.append(f"e{c} = h * ({_sum(weights, 'k', c)})")
         ratios = [f"({_squares('e', part)}) / scale{g}" for g, part in enumerate(parts)]
         body.append(f"error{m} = ({' + '.join(ratios)}) * {1 / len(groups)!r}")
-    error = ["0.0", "error0", "error0 * error0 / (error0 + 0.01 * error1 + 1e-300)"]
+    error = ["0.0", "error0", f"error0 * error0 / (error0 + 0.01 * error1 + {tiny})"]
     norm2 = " + ".join(f"new{g}" for g in range(len(groups)))
     body.append(f"return {_tuple(z)}, k{s - 1}, {error[len(tableau.errors)]}, {norm2}")
     step = _function("step(t, y, k, h, tolerances, parameters)", body)

@@ -6,10 +6,11 @@ numba's CUDA simulator (``NUMBA_ENABLE_CUDASIM=1``), which is how they are teste
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
 from numba import cuda
 from numba.core.errors import NumbaPerformanceWarning
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from grokode.theory._stepper import REACHED, STOPPED
 from grokode.theory.systems import System
 from grokode.theory.tableaus import Tableau, get_method
 
-__all__ = ["available", "integrate"]
+__all__ = ["available", "check_available", "integrate", "launch"]
 
 Array = NDArray[Any]
 
@@ -37,6 +38,18 @@ def available() -> bool:
     return bool(cuda.is_available())
 
 
+def check_available() -> None:
+    """Raise RuntimeError if there is no CUDA device.
+
+    Examples
+    --------
+    >>> if available():
+    ...     check_available()
+    """
+    if not available():
+        raise RuntimeError('no CUDA device found; use device="cpu", or install grokode[cuda]')
+
+
 def integrate(
     system: System,
     tableau: Tableau,
@@ -48,6 +61,8 @@ def integrate(
     tolerances: tuple[float, float],
     threshold2: float,
     max_steps: int,
+    *,
+    single: bool = False,
 ) -> None:
     """Integrate the tickets y (n, components) on the device.
 
@@ -70,6 +85,8 @@ def integrate(
     threshold2 : float
         Squared norm at which a ticket stops.
     max_steps : int
+    single : bool
+        Whether to compute in float32.
 
     Raises
     ------
@@ -83,38 +100,64 @@ def integrate(
     >>> if available():
     ...     path = simulate(systems.TicketFlow(5), (0.1 * 2**0.5, 0.1), [0.5], device="cuda")
     """
-    if not available():
-        raise RuntimeError('no CUDA device found; use device="cpu", or install grokode[cuda]')
     groups = tuple(2 if kind is complex else 1 for kind in system.variables.values())
-    run = _kernel(tableau.name, groups, type(system).rhs)
-    blocks = (len(y) + _THREADS - 1) // _THREADS
-    if not blocks:
+    run = _kernel(tableau.name, groups, type(system).rhs, single)
+    number = np.float32 if single else np.float64
+    moved = path.astype(number)
+    launch(
+        run,
+        len(y),
+        [y.astype(number), times.astype(number)],
+        [report, moved],
+        number(shrink),
+        tuple(number(value) for value in tolerances),
+        number(threshold2),
+        int(max_steps),
+        tuple(number(value) for value in system.parameters),
+    )
+    path[...] = moved
+
+
+def launch(
+    kernel: Any, threads: int, given: Sequence[Array], filled: Sequence[Array], *numbers: Any
+) -> None:
+    """Run a kernel of (given, filled, numbers) with a thread for each of so many.
+
+    Parameters
+    ----------
+    kernel : compiled by `numba.cuda.jit`
+    threads : int
+    given, filled : sequences of array
+        Copied there; of those that are filled the content is copied back.
+    *numbers
+        Passed on.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no CUDA device.
+    """
+    check_available()
+    if not threads:
         return
-    on_device = [cuda.to_device(array) for array in (y, times, report, path)]
+    there = [cuda.to_device(array) for array in (*given, *filled)]
     with warnings.catch_warnings():
         # A small ensemble leaves most of the device idle; that is no news to who asked for it.
         warnings.simplefilter("ignore", NumbaPerformanceWarning)
-        run[blocks, _THREADS](
-            *on_device,
-            float(shrink),
-            tolerances,
-            float(threshold2),
-            int(max_steps),
-            system.parameters,
-        )
-    on_device[2].copy_to_host(report)
-    on_device[3].copy_to_host(path)
+        kernel[(threads + _THREADS - 1) // _THREADS, _THREADS](*there, *numbers)
+    for array, values in zip(filled, there[len(given) :], strict=True):
+        values.copy_to_host(array)
 
 
 @cache
-def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any]) -> Any:
+def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any], single: bool) -> Any:
     tableau = get_method(method)
-    stepper = _stepper.build(tableau, groups, rhs, cuda.jit(device=True))
+    number = np.float32 if single else np.float64
+    stepper = _stepper.build(tableau, groups, rhs, cuda.jit(device=True), number)
     velocity, row, step, first_step, control, record, outcome = stepper
     adaptive = tableau.adaptive
     n = sum(groups)
 
-    @cuda.jit
     def run(
         start: Any,
         times: Any,
@@ -181,10 +224,10 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any]) -> An
                 rejected += 1
                 h *= down
             status = outcome(asked, len(times), stop, t, h, accepted + rejected, max_steps)
-            stop = min(stop, t)
+            stop = stop if stop < t else t
         report[ticket, 0] = status
         report[ticket, 1] = accepted
         report[ticket, 2] = rejected
         report[ticket, 3] = stop
 
-    return run
+    return cuda.jit(_stepper.with_constants(run, number))

@@ -11,6 +11,7 @@ from grokode.theory._checks import any_array, check_increasing, check_integer
 from grokode.theory.fourier import check_spectrum
 from grokode.theory.modulus import check_modulus
 from grokode.theory.optimizer import OptimizerRule
+from grokode.theory.spelling import spelled
 
 __all__ = ["OPTIMIZERS", "TrainingRule"]
 
@@ -26,6 +27,7 @@ class TrainingRule(OptimizerRule):
     p : int
         Odd modulus.
     activation : str
+        Ours or as published, as Quad or ReLU.
     first_step : int
         Updates done before the initial state.
     train_pairs : integers (n, 2), optional
@@ -57,6 +59,7 @@ class TrainingRule(OptimizerRule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        object.__setattr__(self, "activation", spelled(self.activation))
         check_modulus(self.p)
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(

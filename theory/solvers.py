@@ -10,6 +10,7 @@ the control, Hairer and Wanner, part II, IV.2.
 
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -53,6 +54,7 @@ def simulate(
     max_steps: int = 100_000,
     check: bool = True,
     device: Literal["cpu", "cuda", "auto"] = "cpu",
+    dtype: Literal["float64", "float32"] = "float64",
 ) -> xr.Dataset:
     """Trajectory of every ticket of an ensemble.
 
@@ -85,6 +87,9 @@ def simulate(
         status says why.
     device : {"cpu", "cuda", "auto"}
         "auto" uses CUDA when there is a device.
+    dtype : {"float64", "float32"}
+        In which a CUDA device computes; what it returns is float64 in any case. float32 is for
+        device "cuda" alone, and errors below 1e-6 are not to be had in it.
 
     Returns
     -------
@@ -122,13 +127,13 @@ def simulate(
         raise TypeError(f"system must be a System such as TicketFlow(p=23), got {system!r}")
     asked = np.ascontiguousarray(check_increasing("times", times))
     tableau = get_method(method)
-    _check_options(tableau, rtol, atol, step_size, stop_norm, max_steps, device)
+    _check_options(tableau, rtol, atol, step_size, stop_norm, max_steps)
+    integrate = _integrator(device, dtype, rtol if tableau.adaptive else 1.0)
     state = _labelled(system, initial)
     first = state[next(iter(system.variables))]
     y = _pack(system, state)
     path = np.full((asked.size, *y.shape), np.nan)
     report = np.zeros((len(y), 4))
-    integrate = _integrator(device)
     integrate(
         system,
         tableau,
@@ -170,7 +175,6 @@ def _check_options(
     step_size: float | None,
     stop_norm: float | None,
     max_steps: int,
-    device: str,
 ) -> None:
     check_number("rtol", rtol, least=1e-14, below=1)
     check_number("atol", atol, least=0)
@@ -183,8 +187,6 @@ def _check_options(
     if stop_norm is not None:
         check_number("stop_norm", stop_norm, above=0)
     check_integer("max_steps", max_steps, least=1)
-    if device not in ("cpu", "cuda", "auto"):
-        raise ValueError(f"device must be cpu, cuda or auto, got {device!r}")
 
 
 def _labelled(system: System, initial: Any) -> xr.Dataset:
@@ -264,13 +266,22 @@ def _unpack(system: System, path: Array) -> dict[str, Array]:
     return variables
 
 
-def _integrator(device: str) -> Any:
+def _integrator(device: str, dtype: str, rtol: float) -> Any:
     """The function that integrates on the device; compilers are loaded when first needed."""
+    if device not in ("cpu", "cuda", "auto"):
+        raise ValueError(f"device must be cpu, cuda or auto, got {device!r}")
+    if dtype not in ("float64", "float32"):
+        raise ValueError(f"dtype must be float64 or float32, got {dtype!r}")
+    single = dtype == "float32"
+    if single and device != "cuda":
+        raise ValueError(f'dtype float32 is for device="cuda", got device={device!r}; use float64')
+    if single and rtol < 1e-6:
+        raise ValueError(f"rtol must be at least 1e-6 in float32, got {rtol:g}; use float64")
     if device != "cpu":
         from grokode.theory import cuda_solvers
 
         if device == "cuda" or cuda_solvers.available():
-            return cuda_solvers.integrate
+            return partial(cuda_solvers.integrate, single=single)
     from grokode.theory import _stepper_lanes
 
     return _stepper_lanes.integrate

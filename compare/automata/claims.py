@@ -51,6 +51,18 @@ CRITERION = Claim(
     0.05,
     0.0,
 )
+APPROACH = Claim(
+    "agreeing states only approach each other",
+    "part of the pairs never a tenth further apart than at first",
+    0.9,
+    0.5,
+)
+LAW = Claim(
+    "agreeing pairs merge where C < N G^(n - m)",
+    "accuracy above that of the commoner answer",
+    0.05,
+    0.0,
+)
 
 
 def judge_run(measured: Mapping[str, xr.Dataset]) -> list[Verdict]:
@@ -70,6 +82,8 @@ def judge_run(measured: Mapping[str, xr.Dataset]) -> list[Verdict]:
     start = score.sel(begin="start").isel(within=0).accuracy
     above = float(start.sel(criterion="published") - start.sel(criterion="chance"))
     followed = measured["pairs"].explained.sel(begin="start", kind="agreeing").item()
+    law = measured["law"].isel(reading=0, within=0)
+    beyond = float(law.accuracy - law.chance)
     drop = states.attrs["drop_step"]
     begin = float(measured["pairs"].begin_step.sel(begin="plateau"))
     fall: float | str = (drop - begin) / drop if drop else float("nan")
@@ -85,4 +99,13 @@ def judge_run(measured: Mapping[str, xr.Dataset]) -> list[Verdict]:
         SUDDEN.judge(fall),
         FLOW.judge(followed if np.isfinite(followed) else "too few checkpoints to fit rates"),
         CRITERION.judge(above if np.isfinite(above) else "no rates were fitted"),
+        APPROACH.judge(_never_further(measured["pairs"])),
+        LAW.judge(beyond if np.isfinite(beyond) else "no agreeing pair has continuations"),
     ]
+
+
+def _never_further(pairs: xr.Dataset) -> float | str:
+    agreeing = pairs.observed.values[:, pairs.agreeing.values]
+    if not agreeing.size:
+        return "there are no agreeing pairs"
+    return float((agreeing.max(0) <= 1.1 * agreeing[0]).mean())

@@ -124,7 +124,8 @@ def pair_distances(pairs: xr.Dataset, begin: str, ax: Axes, most: int = 6) -> Ax
             ax.plot(pairs.step, pairs.observed.isel(pair=pair), color=color, lw=1, label=label)
             ax.plot(pairs.step, told.isel(pair=pair), color=color, lw=1, ls="--")
     ax.plot([], [], color="0.4", ls="--", label="pair flow")
-    ax.axhline(pairs.attrs["sigma"] * float(pairs.within[0]), **CHANCE)
+    within = float(pairs.within[0])
+    ax.axhline(pairs.attrs["sigma"] * within, label=f"{within:g} sigma", **CHANCE)
     ax.set(xlabel="optimiser steps", ylabel="distance of hidden states", yscale="log")
     ax.legend(fontsize="small")
     return ax

@@ -198,10 +198,12 @@ def accuracy(
     Raises
     ------
     ValueError
-        If they are too many to be read.
+        If one is below 1, or they are too many to be read.
     """
     import torch
 
+    if min(lengths) < 1:
+        raise ValueError(f"lengths must be at least 1, got {min(lengths)}")
     if max(lengths) * count > _LARGEST:
         raise ValueError(
             f"lengths must have at most {_LARGEST // count} symbols for {count} sequences each, "

@@ -23,7 +23,7 @@ from grokode.compare.common.estimates import wilson
 if TYPE_CHECKING:
     from grokode.nets.runs import Run
 
-__all__ = ["length_law", "pair_theory", "plateau_end", "score"]
+__all__ = ["READINGS", "length_law", "pair_theory", "plateau_end", "score"]
 
 Array = NDArray[Any]
 
@@ -33,6 +33,11 @@ _APART = 1e-6
 """Part of the largest hidden value below which a distance is rounding in single precision."""
 _FITTED = 40
 """Checkpoints that rates are fitted on."""
+READINGS = ("symbols after less before", "longer less shorter")
+"""What n - m may be in the estimate of lengths."""
+_LAW = ("gain", "constant", "accuracy", "low", "high", "chance")
+_GAINS = np.linspace(-4, 4, 81)
+"""Logarithms of G that are tried."""
 
 
 def plateau_end(run: "Run") -> int | None:
@@ -117,7 +122,7 @@ def pair_theory(
             "within": list(tolerances),
             "kind": ["agreeing", "disagreeing"],
         },
-        attrs={"sigma": sigma},
+        attrs={"sigma": sigma, "length": task.length},
     )
 
 
@@ -265,42 +270,50 @@ def score(pairs: xr.Dataset) -> xr.Dataset:
 def length_law(pairs: xr.Dataset) -> xr.Dataset:
     """The published estimate that agreeing pairs merge where C < N G^(n - m), fitted and scored.
 
-    N is the number of continuations, n and m the lengths of the longer and the shorter sequence. G
+    The criterion |d|^4 < 2 N <|dy|^2> becomes it if differences grow g-fold with every symbol, |d|
+    as g^m over the m symbols before and |dy| as g^(m + n) over the n after, with G = g^2. N is the
+    number of continuations. A second reading has for n and m the lengths of the two sequences. G
     and C are those under which most of the fitted pairs are right; all is scored on the others.
 
     Parameters
     ----------
     pairs : Dataset
-        As `pair_theory` returns it.
+        As `pair_theory` returns it; its attribute ``length`` is that of the longest sequences.
 
     Returns
     -------
     Dataset
-        Over (within,): ``gain`` G, ``constant`` C, ``accuracy`` with ``low`` and ``high``, and
-        ``chance``, what the commoner outcome of the scored pairs would be right about.
+        Over (reading, within): ``gain`` G, ``constant`` C, ``accuracy`` with ``low`` and ``high``,
+        and ``chance``, what the commoner outcome of the scored pairs would be right about.
     """
-    used = pairs.agreeing.values & (pairs.continuations.sel(begin="start").values > 0)
-    count = np.log(pairs.continuations.sel(begin="start").values[used])
-    apart = (pairs.longer - pairs.shorter).values[used]
-    fitted = pairs.fitted.values[used]
-    rows = []
-    for merged in pairs.merged.values[:, used]:
-        best = (-1, 0.0, 0.0)
-        for gain in np.linspace(-2, 2, 41):  # logarithms of G
-            level = count + gain * apart
-            for cut in np.unique(np.append(level[fitted], -np.inf)):
-                right = int(((level > cut) == merged)[fitted].sum())
-                best = max(best, (right, float(gain), float(cut)))
-        _, gain, cut = best
-        told, seen = (count + gain * apart > cut)[~fitted], merged[~fitted]
-        right, total = int((told == seen).sum()), int(seen.size)
-        share = seen.mean() if total else np.nan
-        ends = wilson(right, total) if total else (np.nan, np.nan)
-        accuracy = right / total if total else np.nan
-        rows.append([np.exp(gain), np.exp(cut), accuracy, *ends, max(share, 1 - share)])
-    names = ("gain", "constant", "accuracy", "low", "high", "chance")
-    columns = np.array(rows).T
+    counts = pairs.continuations.sel(begin="start").values
+    used = pairs.agreeing.values & (counts > 0)
+    count, fitted = np.log(counts[used]), pairs.fitted.values[used]
+    longer, shorter = (pairs[name].values[used] for name in ("longer", "shorter"))
+    exponents = (pairs.attrs["length"] - longer - shorter, longer - shorter)
+    cells = [
+        [_fitted_law(count, exponent, merged, fitted) for merged in pairs.merged.values[:, used]]
+        for exponent in exponents
+    ]
+    columns = np.moveaxis(np.array(cells), -1, 0)
     return xr.Dataset(
-        {name: ("within", column) for name, column in zip(names, columns, strict=True)},
-        coords={"within": pairs.within},
+        {name: (("reading", "within"), column) for name, column in zip(_LAW, columns, strict=True)},
+        coords={"reading": list(READINGS), "within": pairs.within},
     )
+
+
+def _fitted_law(count: Array, exponent: Array, merged: Array, fitted: Array) -> list[float]:
+    """The numbers of `_LAW`, from log N, n - m and whether each pair merged."""
+    best = (-1, 0.0, 0.0)
+    for gain in _GAINS:
+        level = count + gain * exponent
+        for cut in np.unique(np.append(level, -np.inf)):
+            right = int(((level > cut) == merged)[fitted].sum())
+            best = max(best, (right, float(gain), float(cut)))
+    _, gain, cut = best
+    told, seen = (count + gain * exponent > cut)[~fitted], merged[~fitted]
+    right, total = int((told == seen).sum()), int(seen.size)
+    share = seen.mean() if total else np.nan
+    ends = wilson(right, total) if total else (np.nan, np.nan)
+    accuracy = right / total if total else np.nan
+    return [np.exp(gain), np.exp(cut), accuracy, *ends, max(share, 1 - share)]

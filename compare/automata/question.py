@@ -61,18 +61,21 @@ def measure(
     Raises
     ------
     NotMeasured
-        If hidden states are not finite.
+        If the run has no hidden states, or they are not finite, or its seed diverged.
     ValueError
         If a tolerance is not positive or they do not increase, or lengths are too long.
     """
     given = np.asarray(tolerances, dtype=float)
     if given.ndim != 1 or not given.size or not (given > 0).all() or (np.diff(given) <= 0).any():
         raise ValueError(f"tolerances must be positive and increasing, got {list(tolerances)}")
+    refusal = measures.reason_not(run) or _diverged(run)
+    if refusal:
+        raise NotMeasured(refusal)
     right = measures.accuracy(run, lengths)
     try:
         states = measures.states_over_training(run, tolerances)
-    except measures.DivergedStatesError as refusal:
-        raise NotMeasured(str(refusal)) from None
+    except measures.DivergedStatesError as error:
+        raise NotMeasured(str(error)) from None
     sigma = float(states.sigma)
     pairs = pair_theory(run, sigma, per_cell=per_cell, tolerances=tolerances)
     return {
@@ -84,6 +87,16 @@ def measure(
         "score": score(pairs),
         "law": length_law(pairs),
     }
+
+
+def _diverged(run: Run) -> str | None:
+    end = run.ended.get(run.config.seed, {})
+    if end.get("why") != "diverged":
+        return None
+    return (
+        f"seed {run.config.seed} of {run.path} diverged at step {end['step']}, so there is no end "
+        "of training to compare; choose another seed, or train at a lower rate"
+    )
 
 
 def tables(measured: Datasets) -> list[Table]:
@@ -117,7 +130,8 @@ def tables(measured: Datasets) -> list[Table]:
         Table(
             LAW,
             law_table(measured),
-            "N continuations, sequences of lengths m and n; G and C fitted on the other pairs.",
+            "N continuations, of at most n symbols, after m symbols, or n and m the lengths of the "
+            "two; G and C fitted on the other pairs.",
         ),
     ]
 

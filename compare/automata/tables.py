@@ -90,12 +90,13 @@ def mergers_table(measured: Datasets) -> Rows:
 def law_table(measured: Datasets) -> Rows:
     """The estimate of lengths beside what the commoner outcome is right about."""
     law = measured["law"]
-    rows = [["tolerance", "G", "C", "accuracy", "chance"]]
-    for within in law.within.values:
-        one = law.sel(within=within)
-        share = f"{text(one.accuracy.item())} [{float(one.low):.3f}, {float(one.high):.3f}]"
-        numbers = [text(one[name].item()) for name in ("gain", "constant", "chance")]
-        rows.append([f"{within:g} sigma", numbers[0], numbers[1], share, numbers[2]])
+    rows = [["n - m", "tolerance", "G", "C", "accuracy", "chance"]]
+    for reading in law.reading.values:
+        for within in law.within.values:
+            one = law.sel(reading=reading, within=within)
+            share = f"{text(one.accuracy.item())} [{float(one.low):.3f}, {float(one.high):.3f}]"
+            numbers = [text(one[name].item()) for name in ("gain", "constant", "chance")]
+            rows.append([str(reading), f"{within:g} sigma", *numbers[:2], share, numbers[2]])
     return rows
 
 
@@ -138,21 +139,28 @@ def automaton_json(measured: Datasets) -> dict[str, Any]:
             )
         },
         "law": {
-            f"{within:g}": {str(name): _number(value) for name, value in one.data_vars.items()}
-            for within, one in ((w, measured["law"].sel(within=w)) for w in states.within.values)
-        },
-        "rates": {
-            str(begin): {
-                "from_step": _number(one.begin_step),
-                "hidden_time": _number(one.hidden_time),
-                "output_time": _number(one.output_time),
-                "explained": {
-                    str(kind): _number(one.explained.sel(kind=kind)) for kind in one.kind.values
-                },
-                "drop_epoch": _number(one["drop"] / states.attrs["epoch"]),
+            f"{within:g}": {
+                str(reading): {str(name): _number(value) for name, value in one.data_vars.items()}
+                for reading, one in measured["law"].sel(within=within).groupby("reading")
             }
-            for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
+            for within in states.within.values
         },
+        "rates": _rates(pairs, states.attrs["epoch"]),
+    }
+
+
+def _rates(pairs: xr.Dataset, epoch: float) -> dict[str, Any]:
+    return {
+        str(begin): {
+            "from_step": _number(one.begin_step),
+            "hidden_time": _number(one.hidden_time),
+            "output_time": _number(one.output_time),
+            "explained": {
+                str(kind): _number(one.explained.sel(kind=kind)) for kind in one.kind.values
+            },
+            "drop_epoch": _number(one["drop"] / epoch),
+        }
+        for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
     }
 
 

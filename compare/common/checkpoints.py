@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from grokode.compare.common.observe import one_network
 from grokode.nets.runs import Run
@@ -44,13 +44,15 @@ class Checkpoint:
     reason: str
 
 
-def over_checkpoints(run: Run) -> Iterator[Checkpoint]:
+def over_checkpoints(run: Run, steps: ArrayLike | None = None) -> Iterator[Checkpoint]:
     """Every checkpoint of a run, in order, some tens of megabytes in memory at a time.
 
     Parameters
     ----------
     run : Run
         Of one seed, with one set of input weights.
+    steps : integers, optional
+        Only the checkpoints at these steps, increasing.
 
     Raises
     ------
@@ -68,6 +70,8 @@ def over_checkpoints(run: Run) -> Iterator[Checkpoint]:
     [(0, (8, 5), ''), (2, (8, 5), ''), (4, (8, 5), '')]
     """
     weights = one_network(run)
+    if steps is not None:
+        weights = weights.sel(step=np.asarray(steps))
     rows = max(1, _BLOCK_BYTES // (weights.theta[0].size * 16))
     for start in range(0, weights.sizes["step"], rows):
         yield from _block(weights, start, start + rows)

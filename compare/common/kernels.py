@@ -15,7 +15,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode import nets
-from grokode.nets.networks.activations import ACTIVATIONS
+from grokode.nets.networks.activations import ACTIVATIONS, check_activation
 from grokode.theory import fourier
 
 __all__ = ["all_logits", "centred_logits", "kernels", "only_winners", "same_frequency_moments"]
@@ -46,7 +46,7 @@ def kernels(p: int, activation: str) -> Array:
     p = fourier.check_modulus(p)
     half_turns = np.pi / p * np.outer(np.arange(1, (p + 1) // 2), np.arange(p))
     waves = np.abs(np.cos(half_turns))
-    return waves**2 if activation == "quadratic" else waves
+    return waves**2 if _of_kernel(activation) == "quadratic" else waves
 
 
 def same_frequency_moments(spectrum: xr.Dataset, activation: str) -> Array:
@@ -76,6 +76,7 @@ def same_frequency_moments(spectrum: xr.Dataset, activation: str) -> Array:
     """
     A, B = spectrum.theta_hat.values, spectrum.xi_hat.values
     sizes = np.abs(A)
+    activation = _of_kernel(activation)
     if activation == "quadratic":
         squares, sizes = A**2, sizes**2
     else:
@@ -119,6 +120,13 @@ def only_winners(spectrum: xr.Dataset) -> tuple[Array, Array]:
         for name in ("theta_hat", "xi_hat")
     )
     return theta, xi
+
+
+def _of_kernel(activation: str) -> str:
+    ours = check_activation(activation)
+    if ours != "quadratic" and ours not in _COEFFICIENTS:
+        raise ValueError(f"activation must be quadratic or relu for a kernel, got {activation!r}")
+    return ours
 
 
 def all_logits(theta: ArrayLike, xi: ArrayLike, activation: str) -> Array:

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_run
 from grokode.compare.common.missing import NotMeasured
 from grokode.nets.networks import TwoLayer
 from grokode.nets.runs import Run
@@ -42,6 +43,7 @@ def check_split(run: Run) -> None:
     ------
     NotMeasured
     """
+    check_run(run)
     if not run.knows_split:
         raise NotMeasured(f"{run.path} does not say which pairs it was trained on")
 
@@ -126,6 +128,7 @@ def observed_winners(run: Run) -> xr.DataArray:
     NotMeasured
         If the run has fewer than two checkpoints, so that nothing was predicted.
     """
+    _check_one_seed(run)
     spectra = run.spectra()
     if spectra.sizes["step"] < 2:
         raise NotMeasured(
@@ -149,7 +152,10 @@ def checkpoint(run: Run, step: int | None = None) -> xr.Dataset:
     ValueError
         If there is no checkpoint at that step.
     """
+    check_run(run)
     steps = run.weights.step.values
+    if step is not None and not isinstance(step, int | np.integer):
+        raise TypeError(f"step must be an integer, got {step!r}")
     if step is None:
         return run.weights.isel(step=-1).load()
     if step not in steps:
@@ -201,6 +207,7 @@ def checkpoint_accuracy(run: Run) -> xr.Dataset:
 
 
 def _check_one_seed(run: Run) -> None:
+    check_run(run)
     if run.seed is None:
         raise ValueError(
             f"run {run.path} holds several seeds, {list(run.seeds)}; choose one with "

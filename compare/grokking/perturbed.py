@@ -25,6 +25,8 @@ __all__ = ["VARIANTS", "WINDOWS", "decay_fit", "non_feature_decay", "perturbed_l
 
 Array = NDArray[Any]
 
+_MOST = 1024  # neurons followed
+
 VARIANTS = ("training pairs", "all pairs")
 """Neuron flow on the pairs trained on, and on all of them: what is missing is the perturbation."""
 
@@ -36,7 +38,8 @@ def perturbed_lottery(run: Run, staged: Stages) -> xr.Dataset:
     """Leading frequencies by neuron flow with training mask and decay, against the network's.
 
     Every neuron is followed alone from the first measured checkpoint, under the run's optimiser and
-    decay, until theory says that the plateau is over; from then on its leaders are held.
+    decay, until theory says that the plateau is over; from then on its leaders are held. Of more
+    than 1024 neurons that many stand for all, evenly spread: each is followed alone in any case.
 
     Parameters
     ----------
@@ -49,10 +52,10 @@ def perturbed_lottery(run: Run, staged: Stages) -> xr.Dataset:
     Dataset
         ``agreement (variant, step)``: part of the neurons whose frequency of largest beta is the
         predicted one; ``winners (variant)``: part whose final frequency is the predicted one, with
-        its ``interval (variant, bound)`` (Wilson, 95%, neurons as independent draws); ``stopped
-        (variant)``: step at which theory's plateau ended, -1 if it did not. `VARIANTS` differ in
-        the pairs alone. Attributes ``chance`` and ``reason``: why there is no prediction, or
-        ``""``; all numbers are then NaN.
+        its ``interval (variant, bound)`` (Wilson, 95%, neurons followed as independent draws);
+        ``stopped (variant)``: step at which theory's plateau ended, -1 if it did not. `VARIANTS`
+        differ in the pairs alone. Attributes ``chance`` and ``reason``: why there is no prediction,
+        or ``""``; all numbers are then NaN.
 
     Examples
     --------
@@ -76,9 +79,10 @@ def perturbed_lottery(run: Run, staged: Stages) -> xr.Dataset:
     interval = np.full((len(VARIANTS), 2), np.nan)
     stopped = np.full(len(VARIANTS), -1)
     if not reason:
-        at = run.weights.sel(step=steps[0])
+        every = -(-run.config.neurons // _MOST)
+        at = run.weights.sel(step=steps[0]).isel(neuron=slice(None, None, every))
         initial = fourier.spectrum(at.theta.values, at.xi.values)
-        observed = measured.leader.values
+        observed = measured.leader.values[:, ::every]
         n = observed.shape[1]
         complete = rule.pairs == rule.p**2
         for row in range(len(VARIANTS)):
@@ -86,7 +90,7 @@ def perturbed_lottery(run: Run, staged: Stages) -> xr.Dataset:
                 agreement[row], stopped[row], interval[row] = agreement[0], stopped[0], interval[0]
                 continue
             used = replace(rule, train_pairs=None) if row else rule
-            predicted, stopped[row] = _leaders(initial, used, steps)
+            predicted, stopped[row] = _leaders(initial, used, steps, every)
             agreement[row] = (predicted == observed).mean(1)
             interval[row] = wilson(round(agreement[row, -1] * n), n)
     return xr.Dataset(
@@ -202,8 +206,10 @@ def decay_fit(steps: ArrayLike, sizes: ArrayLike) -> tuple[float, float, float, 
     )
 
 
-def _leaders(initial: xr.Dataset, rule: TrainingRule, steps: Array) -> tuple[Array, int]:
+def _leaders(
+    initial: xr.Dataset, rule: TrainingRule, steps: Array, stand_for: int
+) -> tuple[Array, int]:
     """Frequency of largest beta by neuron flow, (step, neuron), and where its plateau ended."""
-    path = neuron_flow(initial, rule, steps - steps[0])
+    path = neuron_flow(initial, rule, steps - steps[0], stand_for=stand_for)
     ended = path.attrs["stopped"]
     return fourier.leading_frequency(path).values, ended + steps[0] if ended >= 0 else -1

@@ -3,11 +3,12 @@
 Source: arXiv:2602.16849, section on grokking (Figure 14), for misalignment and sparsity.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from grokode.compare.common.checkpoints import last_finite, over_checkpoints
 from grokode.compare.grokking.forces import Decay, Pass, cosine, loss_gradient, push
@@ -15,9 +16,11 @@ from grokode.compare.grokking.split import GROUPS, KINDS
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 
-__all__ = ["SERIES", "progress"]
+__all__ = ["SERIES", "progress", "spread_steps"]
 
 Array = NDArray[Any]
+
+_OPERATIONS = 16e9  # of a gradient, in a second of a core
 
 SERIES = {
     "train_loss": ("mean cross-entropy over the training pairs", "nats"),
@@ -41,7 +44,7 @@ SERIES = {
 """What is measured at every checkpoint, with its unit."""
 
 
-def progress(run: Run, pairs: xr.Dataset) -> xr.Dataset:
+def progress(run: Run, pairs: xr.Dataset, steps: ArrayLike | None = None) -> xr.Dataset:
     """Losses, accuracies, alignment, sparsity and forces over the checkpoints of a run.
 
     Parameters
@@ -51,6 +54,8 @@ def progress(run: Run, pairs: xr.Dataset) -> xr.Dataset:
         a time.
     pairs : Dataset
         From `grokode.compare.grokking.split.pair_kinds` of its training pairs.
+    steps : integers, optional
+        The checkpoints to look at, increasing, as from `spread_steps`; all if not given.
 
     Returns
     -------
@@ -74,12 +79,12 @@ def progress(run: Run, pairs: xr.Dataset) -> xr.Dataset:
     >>> series.correct.shape
     (3, 5, 5)
     """
-    steps = run.weights.step.values
+    steps = run.weights.step.values if steps is None else np.asarray(steps)
     last = last_finite(run)
     measure = _Measurement(run, pairs, None if last is None else _leaders(last.xi))
     rows, skipped = [], []
     before, step_before = None, 0
-    for now in over_checkpoints(run):
+    for now in over_checkpoints(run, steps):
         if now.reason:
             skipped.append(now.step)
             rows.append(measure.nothing())
@@ -104,6 +109,32 @@ def progress(run: Run, pairs: xr.Dataset) -> xr.Dataset:
     for name, (text, units) in SERIES.items():
         series[name].attrs = {"long_name": text, "units": units}
     return series
+
+
+def spread_steps(run: Run, affordable: float, needed: Sequence[int]) -> Array:
+    """Checkpoints to look at within a time: all, or as many as it allows, evenly spread.
+
+    Parameters
+    ----------
+    run : Run
+    affordable : float
+        Seconds of a core, not negative; measured at p = 97 to hold within a factor of two.
+    needed : sequence of int
+        Steps whose first checkpoint at or after them is among those chosen, as are the first and
+        the last.
+
+    Returns
+    -------
+    integer array, increasing
+    """
+    if not affordable >= 0:
+        raise ValueError(f"affordable must be a number of seconds, at least 0, got {affordable}")
+    every, p = run.weights.step.values, run.config.p
+    cost = 3 * p**2 * (p + 1) * run.config.neurons / _OPERATIONS
+    count = min(len(every), max(2, round(min(affordable / cost, len(every)))))
+    chosen = np.linspace(0, len(every) - 1, count).round().astype(int)
+    later = np.searchsorted(every, np.asarray(needed, dtype=int))
+    return every[np.union1d(chosen, later[later < len(every)])]
 
 
 class _Measurement:

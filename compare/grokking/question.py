@@ -6,11 +6,14 @@ from grokode.compare.common.claims import Verdict
 from grokode.compare.common.events import GENERALISED, why_none_held_out
 from grokode.compare.common.sheets import Sheet
 from grokode.compare.grokking.claims import judge_stages
+from grokode.compare.grokking.delay import delay
 from grokode.compare.grokking.perturbed import perturbed_lottery
 from grokode.compare.grokking.sheets import stage_sheets
 from grokode.compare.grokking.stages import Stages, stages
 from grokode.compare.grokking.tables import (
     boundaries_table,
+    delay_json,
+    delay_table,
     grokking_json,
     stages_table,
     theory_table,
@@ -21,6 +24,7 @@ from grokode.nets.runs import Run
 __all__ = ["QUESTION", "measure"]
 
 STAGES, THEORY, MEMORY = "stages", "theory beside the stages", "memorisation"
+DELAY = "how long from memorising to generalising"
 
 
 def needs(run: Run) -> str | None:
@@ -31,7 +35,7 @@ def needs(run: Run) -> str | None:
     return reason or why_none_held_out(run.train_pairs, run.test_pairs) or None
 
 
-def measure(run: Run, /, threshold: float = GENERALISED) -> Datasets:
+def measure(run: Run, /, threshold: float = GENERALISED, affordable: float = 20.0) -> Datasets:
     """Stages of a training, and the lottery perturbed by its missing pairs.
 
     Parameters
@@ -39,22 +43,27 @@ def measure(run: Run, /, threshold: float = GENERALISED) -> Datasets:
     run : Run
     threshold : float
         Test accuracy from which on the network has generalised.
+    affordable : float
+        Seconds of a core for the checkpoints, see `grokode.compare.grokking.stages.stages`; if the
+        harmonic flow takes longer it is left out.
 
     Returns
     -------
     dict of Datasets
-        ``series`` and ``pairs`` of `grokode.compare.grokking.stages.Stages`, and ``lottery``.
+        ``series`` and ``pairs`` of `grokode.compare.grokking.stages.Stages`, ``lottery`` and
+        ``delay``.
     """
-    staged = stages(run, threshold)
+    staged = stages(run, threshold, affordable=affordable)
     return {
         "series": staged.series,
         "pairs": staged.pairs,
         "lottery": perturbed_lottery(run, staged),
+        "delay": delay(run, staged, threshold, affordable=affordable),
     }
 
 
 def tables(measured: Datasets) -> list[Table]:
-    """Boundaries, means of each stage, and theory."""
+    """Boundaries, means of each stage, theory, and the delay."""
     staged = _staged(measured)
     return [
         Table(
@@ -62,14 +71,26 @@ def tables(measured: Datasets) -> list[Table]:
             boundaries_table(staged),
             "Boundaries as defined; those that are not found are not invented.",
         ),
-        Table("stage by stage", stages_table(staged)),
+        Table("stage by stage", stages_table(staged), _looked_at(staged)),
         Table(
             THEORY,
             theory_table(staged, measured["lottery"]),
             "The lottery with pairs missing and decay, what decay alone would do to the "
             "frequencies that did not win (1), and how far the missing pairs couple frequencies.",
         ),
+        Table(
+            DELAY,
+            delay_table(measured["delay"]),
+            "Nothing is fitted. The published law is log(norm ratio) / (rate decay) of the norms "
+            "on memorisation and on grokking; forces are held as they are on memorisation; the "
+            "harmonic flow is told the first checkpoint alone.",
+        ),
     ]
+
+
+def _looked_at(staged: Stages) -> str:
+    looked, all_ = staged.series.sizes["step"], staged.series.attrs["checkpoints"]
+    return f"Looked at {looked} of {all_} checkpoints, evenly spread." if looked < all_ else ""
 
 
 def sheets(measured: Datasets) -> list[Sheet]:
@@ -84,7 +105,8 @@ def judge(measured: Datasets) -> list[Verdict]:
 
 def plain(measured: Datasets) -> dict[str, Any]:
     """All numbers."""
-    return grokking_json(_staged(measured), measured["lottery"])
+    numbers = grokking_json(_staged(measured), measured["lottery"])
+    return numbers | {"predicted_delay": delay_json(measured["delay"])}
 
 
 def _staged(measured: Datasets) -> Stages:

@@ -24,7 +24,7 @@ from grokode.compare.common.events import (
 )
 from grokode.compare.common.observe import training_rule
 from grokode.compare.grokking.forces import Decay
-from grokode.compare.grokking.progress import progress
+from grokode.compare.grokking.progress import progress, spread_steps
 from grokode.compare.grokking.split import free_accuracy, pair_kinds
 from grokode.nets.runs import Run
 from grokode.theory import fourier
@@ -84,7 +84,13 @@ class Stages:
         return int(later[0]) if len(later) else None
 
 
-def stages(run: Run, threshold: float = GENERALISED, sustained: int = SUSTAINED) -> Stages:
+def stages(
+    run: Run,
+    threshold: float = GENERALISED,
+    sustained: int = SUSTAINED,
+    *,
+    affordable: float = np.inf,
+) -> Stages:
     """Stage boundaries of a training, and what happens at each of its checkpoints.
 
     Parameters
@@ -95,6 +101,10 @@ def stages(run: Run, threshold: float = GENERALISED, sustained: int = SUSTAINED)
         Test accuracy from which on the network has generalised.
     sustained : int
         Logged steps in a row at which a boundary's condition has to hold.
+    affordable : float
+        Seconds of a core for the checkpoints: where all would take more, as many as it allows,
+        evenly spread, and those of the boundaries. Attribute ``checkpoints`` of the series says how
+        many there are.
 
     Returns
     -------
@@ -123,8 +133,9 @@ def stages(run: Run, threshold: float = GENERALISED, sustained: int = SUSTAINED)
         raise ValueError(f"sustained must be at least 1 logged step, got {sustained}")
     p = training_rule(run).p
     pairs = pair_kinds(p, run.train_pairs)
-    series = progress(run, pairs)
     events = memorised(run, sustained), generalised(run, threshold, sustained)
+    needed = [at.step for at in events if at.step is not None]
+    series = progress(run, pairs, spread_steps(run, affordable, needed))
     stage = np.full(series.sizes["step"], STAGES[0], dtype=object)
     for name, at in zip(STAGES[1:], events, strict=True):
         if at.step is not None:
@@ -134,6 +145,7 @@ def stages(run: Run, threshold: float = GENERALISED, sustained: int = SUSTAINED)
         "generalised": asdict(events[1]),
         "free_accuracy": free_accuracy(p, run.train_pairs, run.test_pairs),
         "decay": asdict(Decay.of(run.config)),
+        "checkpoints": run.weights.sizes["step"],
     }
     series = series.assign_coords(stage=("step", stage.astype(str))).assign_attrs(about)
     return Stages(series, pairs)

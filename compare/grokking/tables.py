@@ -9,14 +9,21 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from grokode.compare.common.cells import Rows, or_reason, text
+from grokode.compare.common.cells import Rows, or_reason, plain, text
 from grokode.compare.common.events import Boundary
 from grokode.compare.grokking.perturbed import non_feature_decay
 from grokode.compare.grokking.progress import SERIES
 from grokode.compare.grokking.split import GROUPS, KINDS, broken_orthogonality
 from grokode.compare.grokking.stages import STAGES, Stages, per_stage
 
-__all__ = ["boundaries_table", "grokking_json", "stages_table", "theory_table"]
+__all__ = [
+    "boundaries_table",
+    "delay_json",
+    "delay_table",
+    "grokking_json",
+    "stages_table",
+    "theory_table",
+]
 
 # Quantities of the table, in its order, and how they are written there.
 _TABLE = {
@@ -156,6 +163,48 @@ def theory_table(staged: Stages, lottery: xr.Dataset) -> Rows:
             rows.append(_row(words, here[layer], "ratio", "ratio_interval"))
     words = "missing pairs: largest force on another frequency over the own"
     return [*rows, _row(words, {"most": coupling}, "most")]
+
+
+def delay_table(told: xr.Dataset) -> Rows:
+    """Predicted steps of memorisation and of grokking beside the training's.
+
+    Parameters
+    ----------
+    told : Dataset
+        From `grokode.compare.grokking.delay.delay`.
+    """
+    steps = ("memorised", "generalised", "delay")
+    own = [told.attrs[name] for name in steps]
+    rows = [["", *steps, "reason"]]
+    rows.append(["the network", *("-" if step < 0 else str(step) for step in own), ""])
+    for theory in told.theory.values:
+        one = told.sel(theory=theory)
+        numbers = ["-" if np.isnan(one[name]) else f"{float(one[name]):.0f}" for name in steps]
+        rows.append([str(theory).replace("_", " "), *numbers, str(one.reason.item())])
+    return rows
+
+
+def delay_json(told: xr.Dataset) -> dict[str, Any]:
+    """Numbers of `grokode.compare.grokking.delay.delay` as plain values.
+
+    Parameters
+    ----------
+    told : Dataset
+
+    Returns
+    -------
+    dict
+        ``observed`` and every theory: ``memorised``, ``generalised``, ``delay``, None where there
+        is none; theories with a ``reason``.
+    """
+    steps = ("memorised", "generalised", "delay")
+    known = [told.attrs[name] for name in steps]
+    observed = {name: None if at < 0 else at for name, at in zip(steps, known, strict=True)}
+    return {"observed": observed} | {
+        str(theory): {name: plain(told[name].sel(theory=theory)) for name in steps}
+        | {"reason": str(told.reason.sel(theory=theory).item())}
+        for theory in told.theory.values
+    }
 
 
 def _row(words: str, one: dict[str, Any] | str, name: str, interval: str = "") -> list[str]:

@@ -43,6 +43,7 @@ from grokode.compare.common.kernels import (
     only_winners,
     same_frequency_moments,
 )
+from grokode.nets.networks.activations import check_activation
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 from grokode.theory._labels import check_weights
@@ -97,6 +98,7 @@ def logit_budget(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic")
     [1.0, 4.0, 1.0]
     """
     theta, xi = map(np.asarray, check_weights(theta, xi))
+    activation = check_activation(activation)
     network, reason = centred_logits(theta, xi, activation)
     if activation not in PARTS:
         reason = f"the budget is known for {' and '.join(PARTS)} networks, this one is {activation}"

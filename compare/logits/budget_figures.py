@@ -4,10 +4,19 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from grokode.compare.common.style import AMBER, GREEN, PURPLE, SKY, STEPS, YELLOW, say
+from grokode.compare.common.style import (
+    AMBER,
+    GREEN,
+    NETWORK,
+    PURPLE,
+    SKY,
+    STEPS,
+    YELLOW,
+    say,
+)
 from grokode.compare.logits.budget import common_share
 
-__all__ = ["PART_COLORS", "budget_bars", "budget_history"]
+__all__ = ["PART_COLORS", "budget_bars", "budget_history", "closing_steps"]
 
 # Okabe-Ito colours that are not already the network's and theory's; in grey what theory leaves out
 # by its own choice of terms, in black what the parts have in common.
@@ -97,6 +106,28 @@ def budget_history(budget: xr.Dataset, ax: Axes) -> Axes:
     ax.margins(x=0)
     ax.set(xlabel=STEPS, ylabel="share of the variance\nof the network's logits (%)")
     ax.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return ax
+
+
+def closing_steps(closed: xr.Dataset, ax: Axes) -> Axes:
+    """What is explained, stage by stage, as measured values take the place of assumptions.
+
+    Parameters
+    ----------
+    closed : Dataset
+        From `grokode.compare.logits.closing.closing`.
+    ax : Axes
+    """
+    if closed.attrs["reason"]:
+        return say(closed.attrs["reason"], ax)
+    names = [_label(str(stage)).replace("_", " ") for stage in closed.stage.values]
+    ax.plot(names, closed.r2, "o-", color=NETWORK["color"], label="R² of the logits at scale 1")
+    ax.plot(names, closed.accuracy, "s:", color=AMBER, label="pairs answered rightly")
+    ax.axhline(1, color="0.5", linewidth=0.6)
+    ax.set(ylabel="fraction", ylim=(min(-0.03, float(closed.r2.min()) - 0.05), 1.08))
+    ax.tick_params(axis="x", rotation=20)
+    ax.legend(fontsize="small", loc="lower right")
+    ax.spines[["top", "right"]].set_visible(False)
     return ax
 
 

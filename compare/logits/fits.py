@@ -24,6 +24,7 @@ from grokode.compare.common.kernels import (
     same_frequency_moments,
 )
 from grokode.nets import tasks
+from grokode.nets.networks.activations import check_activation
 from grokode.theory import fourier, mechanism
 from grokode.theory._labels import check_weights
 
@@ -103,6 +104,7 @@ def logits(theta: ArrayLike, xi: ArrayLike, activation: str = "quadratic") -> xr
     True
     """
     theta, xi = map(np.asarray, check_weights(theta, xi))
+    activation = check_activation(activation)
     network, reason = centred_logits(theta, xi, activation)
     p = theta.shape[-1]
     K = (p - 1) // 2

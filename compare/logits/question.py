@@ -7,11 +7,14 @@ from grokode.compare.common.observe import check_addition, checkpoint
 from grokode.compare.common.sheets import Sheet
 from grokode.compare.logits.budget import budget_over_steps, logit_budget
 from grokode.compare.logits.claims import judge_logits
+from grokode.compare.logits.closing import closing
 from grokode.compare.logits.fits import logits
-from grokode.compare.logits.sheets import budget_sheet, logit_sheets
+from grokode.compare.logits.sheets import budget_sheet, closing_sheet, logit_sheets
 from grokode.compare.logits.tables import (
     budget_json,
     budget_table,
+    closing_json,
+    closing_table,
     fits_table,
     logits_json,
     peaks_table,
@@ -22,6 +25,7 @@ from grokode.nets.runs import Run
 __all__ = ["QUESTION", "measure"]
 
 AGAINST, CONSIST = "against Proposition 1", "what they consist of"
+LACKS = "what Proposition 1 needs to be exact"
 
 
 def measure(run: Run, /, step: int | None = None, history: bool = True) -> Datasets:
@@ -38,7 +42,7 @@ def measure(run: Run, /, step: int | None = None, history: bool = True) -> Datas
     Returns
     -------
     dict of Datasets
-        ``fit``, ``budget`` and, if asked for, ``history``.
+        ``fit``, ``budget``, ``closing`` and, if asked for, ``history``.
     """
     check_addition(run)
     now = checkpoint(run, step)
@@ -49,12 +53,13 @@ def measure(run: Run, /, step: int | None = None, history: bool = True) -> Datas
         "fit": logits(*layers, run.config.activation).assign_attrs(at),
         # The parts are as large as the logits, and only their shares are told.
         "budget": budget.drop_vars(["parts", "x", "y", "output"]).assign_attrs(at),
+        "closing": closing(*layers, run.config.activation).assign_attrs(at),
     }
     return measured | ({"history": budget_over_steps(run)} if history else {})
 
 
 def tables(measured: Datasets) -> list[Table]:
-    """Fits, peaks and the budget."""
+    """Fits, peaks, the budget, and what closes it."""
     fit = measured["fit"]
     return [
         Table(
@@ -68,6 +73,12 @@ def tables(measured: Datasets) -> list[Table]:
             budget_table(measured["budget"]),
             "The exact split of the logits' variance; parts and covariances sum to the whole.",
         ),
+        Table(
+            LACKS,
+            closing_table(measured["closing"]),
+            "What was measured of the weights takes the place of one assumption after the other; "
+            "nothing is fitted.",
+        ),
     ]
 
 
@@ -76,6 +87,7 @@ def sheets(measured: Datasets) -> list[Sheet]:
     return [
         *logit_sheets(measured["fit"], AGAINST),
         budget_sheet(measured["budget"], measured.get("history"), CONSIST),
+        closing_sheet(measured["closing"], LACKS),
     ]
 
 
@@ -89,6 +101,7 @@ def plain(measured: Datasets) -> dict[str, Any]:
     fit = measured["fit"]
     numbers = {"step": fit.attrs["step"]} | logits_json(fit)
     numbers["budget"] = budget_json(measured["budget"])
+    numbers["closing"] = closing_json(measured["closing"])
     if "history" in measured:
         numbers["budget_over_steps"] = budget_json(measured["history"])
     return numbers

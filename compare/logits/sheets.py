@@ -4,7 +4,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from grokode.compare.common.sheets import Sheet, blank_sheet
-from grokode.compare.logits.budget_figures import budget_bars, budget_history
+from grokode.compare.logits.budget_figures import budget_bars, budget_history, closing_steps
 from grokode.compare.logits.figures import (
     frequency_scales,
     logit_heatmap,
@@ -13,7 +13,7 @@ from grokode.compare.logits.figures import (
     peak_heights,
 )
 
-__all__ = ["budget_sheet", "logit_sheets"]
+__all__ = ["budget_sheet", "closing_sheet", "logit_sheets"]
 
 
 def logit_sheets(fit: xr.Dataset, under: str) -> list[Sheet]:
@@ -55,6 +55,26 @@ def budget_sheet(budget: xr.Dataset, history: xr.Dataset | None, under: str) -> 
         return Sheet("budget", "The budget of the checkpoint.", lambda: _budget(budget), under)
     caption = "The budget of the checkpoint, and over the steps."
     return Sheet("budget", caption, lambda: _budgets(budget, history), under)
+
+
+def closing_sheet(closed: xr.Dataset, under: str) -> Sheet:
+    """What is explained as one assumption after the other is given up.
+
+    Parameters
+    ----------
+    closed : Dataset
+        From `grokode.compare.logits.closing.closing`.
+    under : str
+        Title of the table it belongs to.
+    """
+    caption = "What is explained of the logits as assumptions give way to what was measured."
+    return Sheet("closing", caption, lambda: _closing(closed), under)
+
+
+def _closing(closed: xr.Dataset) -> Figure:
+    figure, ax = blank_sheet((7, 3.6))
+    closing_steps(closed, ax)
+    return figure
 
 
 def _beside(fit: xr.Dataset, x: int) -> Figure:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_measured
 from grokode.compare.common.cells import Rows, plain, text
 from grokode.compare.logits.budget import common_share
 from grokode.compare.logits.fits import FITS, KERNELS, PEAKS, QUANTILES
@@ -12,6 +13,8 @@ from grokode.compare.logits.fits import FITS, KERNELS, PEAKS, QUANTILES
 __all__ = [
     "budget_json",
     "budget_table",
+    "closing_json",
+    "closing_table",
     "fits_table",
     "logits_json",
     "logits_table",
@@ -135,6 +138,7 @@ def logits_json(fit: xr.Dataset) -> dict[str, Any]:
 
 def logits_table(fit: xr.Dataset) -> Rows:
     """What Proposition 1 explains of the logits, from `grokode.compare.logits`."""
+    check_measured("fit", fit, "grokode.compare.logits", "accuracy", "r2", "scale")
     return [
         ["logits", "value"],
         ["accuracy over all pairs", f"{float(fit.accuracy):.4f}"],
@@ -224,3 +228,40 @@ def _range(values: xr.DataArray) -> str:
 
 def _reason(budget: xr.Dataset) -> str:
     return str(budget.reason.item() if "reason" in budget else budget.attrs["reason"])
+
+
+def closing_table(closed: xr.Dataset) -> Rows:
+    """What is explained as measured values take the place of assumptions.
+
+    Parameters
+    ----------
+    closed : Dataset
+        From `grokode.compare.logits.closing.closing`.
+
+    Examples
+    --------
+    >>> from grokode.compare.logits.closing import closing
+    >>> wave = np.cos(2 * np.pi * np.arange(5) / 5)[None]
+    >>> closing_table(closing(wave, wave))[-1]
+    ['dc', '1', '1']
+    """
+    rows = [["put in", "R² at scale 1", "pairs answered rightly"]]
+    if closed.attrs["reason"]:
+        return [*rows, ["nothing to compare", closed.attrs["reason"], ""]]
+    for stage in closed.stage.values:
+        here = closed.sel(stage=stage)
+        rows.append([_words(str(stage)), text(here.r2), text(here.accuracy)])
+    return rows
+
+
+def closing_json(closed: xr.Dataset) -> dict[str, Any]:
+    """The numbers of `closing_table`, by stage ``r2`` and ``accuracy``; None where there is none.
+
+    Parameters
+    ----------
+    closed : Dataset
+    """
+    return {
+        str(stage): {name: plain(closed[name].sel(stage=stage)) for name in ("r2", "accuracy")}
+        for stage in closed.stage.values
+    }

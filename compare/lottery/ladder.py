@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_names
 from grokode.compare.common.checkpoints import over_checkpoints
+from grokode.compare.common.course import half_loss
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import training_rule
 from grokode.nets.runs import Run
@@ -22,11 +24,22 @@ from grokode.theory.exact import blowup_time
 from grokode.theory.predictors import PREDICTORS, Predictor, get_predictor
 from grokode.theory.rule import TrainingRule
 
-__all__ = ["Ladder", "Prediction", "current_leaders", "ladder", "observed_spectra"]
+__all__ = [
+    "AFFORDABLE",
+    "LEFT_OUT",
+    "Ladder",
+    "Prediction",
+    "current_leaders",
+    "ladder",
+    "observed_spectra",
+]
 
 
-AFFORDABLE = 120.0
-"""Seconds of a core beyond which a predictor is left out unless it is asked for by name."""
+AFFORDABLE = 60.0
+"""Seconds of a core for all predictors that are not asked for by name: half a minute of two."""
+
+LEFT_OUT = "left out"
+"""How the failure of a predictor begins that nobody waited for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,9 +137,9 @@ def ladder(
     predictors : sequence of str, optional
         Names; all of `grokode.theory.predictors.PREDICTORS` if not given.
     affordable : float, optional
-        Seconds of a core, `AFFORDABLE` if not given. Of all predictors together those that take
-        longer are left out, with that
-        for their failure; one that is asked for by name is not.
+        Seconds of a core for all predictors together, `AFFORDABLE` if not given. Those that would
+        take more than is left are left out, with that for their failure. Predictors that are asked
+        for by name never are.
 
     Returns
     -------
@@ -151,6 +164,10 @@ def ladder(
     >>> dict(climbed.predictions["ticket_flow"].path.sizes)
     {'step': 3, 'neuron': 4, 'frequency': 2}
     """
+    if predictors is not None:
+        check_names("predictors", predictors)
+    if affordable is not None and not (isinstance(affordable, int | float) and affordable >= 0):
+        raise ValueError(f"affordable must be seconds, at least 0, got {affordable!r}")
     chosen = [get_predictor(name) for name in (PREDICTORS if predictors is None else predictors)]
     rule = training_rule(run)
     observed = observed_spectra(run)
@@ -158,17 +175,22 @@ def ladder(
     rule = replace(rule, steps=int(steps[-1] - steps[0]), first_step=int(steps[0]))
     initial = observed.isel(step=0, drop=True)
     elsewhere = _outside_every_theory(run.config)
-    limit = AFFORDABLE if affordable is None else affordable
-    limit = limit if predictors is None else np.inf
+    left = AFFORDABLE if affordable is None else affordable
+    predictions = {}
+    for predictor in chosen:
+        seconds = _seconds(predictor, initial, rule) if predictors is None else 0.0
+        outside = "; ".join(filter(None, [elsewhere, predictor.covers(rule, initial)]))
+        if seconds > left:
+            predictions[predictor.name] = _left_out(predictor, initial, outside, seconds)
+            continue
+        left -= seconds
+        predictions[predictor.name] = _predict(predictor, initial, rule, steps, outside)
     return Ladder(
         path=run.path,
         seed=run.seed,
         observed=observed,
         rule=rule,
-        predictions={
-            predictor.name: _predict(predictor, initial, rule, steps, elsewhere, limit)
-            for predictor in chosen
-        },
+        predictions=predictions,
         train_loss=run.metrics.train_loss.load().reindex(step=steps),
     )
 
@@ -231,26 +253,35 @@ def current_leaders(path: xr.Dataset, first_to_blow_up: xr.DataArray) -> xr.Data
     return xr.where(beta.isnull().any("frequency"), first_to_blow_up, leads).astype(int)
 
 
+def _seconds(predictor: Predictor, initial: xr.Dataset, rule: TrainingRule) -> float:
+    try:
+        return predictor.seconds(initial, rule) if predictor.seconds else 0.0
+    except ValueError:  # what it cannot follow takes no time, and says why
+        return 0.0
+
+
+def _left_out(
+    predictor: Predictor, initial: xr.Dataset, outside: str, seconds: float
+) -> Prediction:
+    none = xr.full_like(fourier.beta(initial), np.nan)
+    reason = f"{LEFT_OUT}, as it takes about {seconds:.0f} s of a core; ask for it by name"
+    return Prediction(predictor, none, None, outside, reason)
+
+
 def _predict(
     predictor: Predictor,
     initial: xr.Dataset,
     rule: TrainingRule,
     steps: np.ndarray,
-    elsewhere: str,
-    limit: float,
+    outside: str,
 ) -> Prediction:
-    outside = "; ".join(filter(None, [elsewhere, predictor.covers(rule, initial)]))
     path, failure = None, ""
-    if predictor.seconds and (seconds := predictor.seconds(rule, initial.sizes["neuron"])) > limit:
-        none = xr.full_like(fourier.beta(initial), np.nan)
-        reason = f"it would take about {seconds:.0f} s; ask for it by name"
-        return Prediction(predictor, none, None, outside, reason)
     # A flow that diverges is told by its NaN, below.
     with np.errstate(all="ignore"):
         try:
             if predictor.predict is not None and predictor.follows(rule):
                 path = predictor.predict(initial, rule, steps - steps[0])
-                path = path.assign_coords(step=steps)[list(initial.data_vars)]
+                path = _with_half_loss(path).assign_coords(step=steps)[list(initial.data_vars)]
             if predictor.ranks_at_end and path is not None:
                 scores = -fourier.beta(path.isel(step=-1, drop=True))
             else:
@@ -261,6 +292,14 @@ def _predict(
     if not failure and scores.isnull().all():
         failure = "all scores are NaN: the flow diverged, or no ticket of the start can grow"
     return Prediction(predictor, scores, path, outside, failure)
+
+
+def _with_half_loss(path: xr.Dataset) -> xr.Dataset:
+    """A flow that knows its loss knows when it has halved, if only at the steps asked for."""
+    if "loss" not in path or "half_loss" in path.attrs:
+        return path
+    step = half_loss(path.loss)
+    return path.assign_attrs(half_loss=-1 if np.isnan(step) else int(step))
 
 
 def _outside_every_theory(config: TrainingConfig) -> str:

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from grokode.compare.common.claims import Verdict
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import training_rule
 from grokode.compare.common.sheets import Sheet
 from grokode.compare.lottery.claims import FLOW, judge_flow, judge_winners
 from grokode.compare.lottery.ladder import ladder
+from grokode.compare.lottery.outcomes import ceiling, outcomes, outcomes_json
 from grokode.compare.lottery.sheets import median_neuron, trajectory_sheets, winner_sheets
-from grokode.compare.lottery.tables import partings_table, winners_table
+from grokode.compare.lottery.tables import outcomes_table, partings_table, winners_table
 from grokode.compare.lottery.trajectories import (
     partings,
     partings_json,
@@ -23,7 +26,10 @@ from grokode.nets.runs import Run
 
 __all__ = ["QUESTION", "measure"]
 
-WHO, STEPS = "who wins each neuron", "step by step"
+WHO, BECOMES, STEPS = "who wins each neuron", "what becomes of the network", "step by step"
+
+RETRAINED = "retrained"
+"""Name among the predictors of the network itself, trained again."""
 
 
 def measure(
@@ -32,7 +38,7 @@ def measure(
     predictors: Sequence[str] | None = None,
     follow: str | None = None,
     neuron: int | None = None,
-    affordable: float = 20.0,
+    affordable: float = 40.0,
 ) -> Datasets:
     """Climb the ladder once and read everything off it.
 
@@ -40,24 +46,32 @@ def measure(
     ----------
     run : Run
     predictors : sequence of str, optional
-        ``chance`` and names of predictors; all if not given.
+        ``chance``, names of predictors, and ``retrained``, the network itself trained again; all if
+        not given.
     follow : str, optional
         The predictor whose tickets are kept step by step; the first that follows the training if
         not given.
     neuron : int, optional
         The neuron whose tickets are kept; the one of median blow-up if not given.
     affordable : float
-        Seconds of a core; of all predictors those that take longer are left out.
+        Seconds of a core for all predictors together, see `grokode.compare.ladder`; training again
+        is left out if it takes longer.
 
     Returns
     -------
     dict of Datasets
-        ``winners``; ``errors`` of the predictors that follow the training, and ``tickets`` of one
-        neuron, theory and network. Where none follows there are no errors and no tickets.
+        ``winners``; ``outcomes``; ``ceiling``, if asked for; ``errors`` of the predictors that
+        follow the training, and ``tickets`` of one neuron, theory and network. Where none follows
+        there are no errors and no tickets.
     """
-    named = None if predictors is None else [name for name in predictors if name != "chance"]
+    again = predictors is None or RETRAINED in predictors
+    names = None if predictors is None else [name for name in predictors if name != RETRAINED]
+    named = None if names is None else [name for name in names if name != "chance"]
     climbed = ladder(run, named, affordable=affordable)
-    measured = {"winners": winners(run, predictors, climbed=climbed)}
+    scored = winners(run, names, climbed=climbed)
+    measured = {"winners": scored, "outcomes": outcomes(run, climbed, scored)}
+    if again:
+        measured["ceiling"] = ceiling(run, affordable if predictors is None else np.inf)
     followed = [name for name, one in climbed.predictions.items() if one.path is not None]
     if not followed and follow is None:
         return measured
@@ -81,18 +95,31 @@ def needs(run: Run) -> str | None:
 
 def tables(measured: Datasets) -> list[Table]:
     """Winners by predictor, and where each leaves the network."""
-    who = Table(
-        WHO,
-        winners_table(measured["winners"]),
-        "Winner: the frequency of largest beta in the last checkpoint, predicted from the first "
-        "checkpoint alone. Predictors marked * are outside their assumption.",
-    )
+    again = measured.get("ceiling")
+    missing = again.attrs["reason"] if again is not None else ""
+    who = [
+        Table(
+            WHO,
+            winners_table(measured["winners"], again),
+            "Winner: the frequency of largest beta in the last checkpoint, predicted from the "
+            "first checkpoint alone. Predictors marked * are outside their assumption. The network "
+            "trained again is the ceiling: rounding decides the rest."
+            + (f" It was not trained again: {missing}." if missing else ""),
+        ),
+        Table(
+            BECOMES,
+            outcomes_table(measured["outcomes"], again),
+            "R²: the share of the variance of the network's final logits that the predicted ones "
+            "explain at scale 1. Steps of predictions are counted in checkpoints, but for the half "
+            "loss of harmonic flows.",
+        ),
+    ]
     if "errors" not in measured:
         text = "No predictor follows this training: its steps are no flow time."
-        return [who, Table(STEPS, [], text)]
+        return [*who, Table(STEPS, [], text)]
     words = str(measured["tickets"].attrs["predictor"]).replace("_", " ")
     return [
-        who,
+        *who,
         Table(
             STEPS,
             partings_table(partings(measured["errors"])),
@@ -123,6 +150,7 @@ def judge(measured: Datasets) -> list[Verdict]:
 def plain(measured: Datasets) -> dict[str, Any]:
     """`grokode.compare.lottery.winners.winners_json`, with the partings where there are any."""
     numbers = winners_json(measured["winners"])
+    numbers |= outcomes_json(measured["outcomes"], measured.get("ceiling"))
     if "errors" in measured:
         numbers["partings"] = partings_json(partings(measured["errors"]))
     return numbers

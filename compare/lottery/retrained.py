@@ -5,19 +5,22 @@ it does is what a predictor can reach at most.
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.course import half_loss
+from grokode.compare.common.events import generalised, memorised, why_none_held_out
 from grokode.compare.common.observe import check_addition, one_network
 from grokode.nets.networks.two_layer_model import logits
 from grokode.nets.runs import Run
 from grokode.nets.training.loop import train
 from grokode.theory import fourier
 
-__all__ = ["RETRAININGS", "final_logits_r2", "retrained"]
+__all__ = ["RETRAININGS", "final_logits_r2", "pairs_right", "retrained", "retrained_seconds"]
 
 RETRAININGS: dict[str, tuple[str, float]] = {
     "float32": ("float32", 0.0),
@@ -26,21 +29,28 @@ RETRAININGS: dict[str, tuple[str, float]] = {
 }
 """Number format, and size of a Gaussian kick to the start as a share of each layer's weights."""
 
+# Rows logged of a training, which tell when it learns.
+_LOGGED = 1000
 
-def retrained(run: Run) -> xr.Dataset:
+
+def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
     """Winners and final logits of the network trained again, against those of the run.
 
     Parameters
     ----------
     run : Run
-        Of one seed, addition, at least two checkpoints. As long as the run took, three times.
+        Of one seed, addition, at least two checkpoints.
+    ways : sequence of str
+        Some of `RETRAININGS`; each takes as long as the run took.
 
     Returns
     -------
     Dataset
         Over ``retraining``, see `RETRAININGS`: ``accuracy``, the fraction of neurons that end on
         the winner of the run; ``logit_r2``, the share of the variance of the run's final logits
-        that these explain; ``winner (retraining, neuron)``.
+        that these explain; ``half_loss``, ``memorised`` and ``generalised``, steps, NaN where there
+        is none; ``pairs_right``, part of all pairs answered rightly; ``winner (retraining,
+        neuron)``.
 
     Raises
     ------
@@ -72,14 +82,14 @@ def retrained(run: Run) -> xr.Dataset:
     config = run.config.replace(
         **settings,
         checkpoint_every=settings["steps"],
-        log_every=settings["steps"],
+        log_every=max(1, settings["steps"] // _LOGGED),
         log_grid=False,
         stop_loss=None,
         seed_recipe="grokode",
     )
     observed = fourier.leading_frequency(fourier.spectrum(last.theta, last.xi)).values
-    rows = []
-    for dtype, kick in RETRAININGS.values():
+    rows, offset = [], ended - config.steps
+    for dtype, kick in (RETRAININGS[way] for way in ways):
         rng = np.random.default_rng(0)
         layers = [layer.values.astype(float) for layer in (first.theta, first.xi)]
         layers = [w + kick * w.std() * rng.normal(size=w.shape) for w in layers]
@@ -91,6 +101,7 @@ def retrained(run: Run) -> xr.Dataset:
                 train_pairs=run.train_pairs,
             )
             end = again.weights.isel(step=-1).load()
+            learnt = _learnt(again, offset)
         spectrum = fourier.spectrum(end.theta, end.xi)
         winner = fourier.leading_frequency(spectrum).values
         rows.append(
@@ -98,11 +109,51 @@ def retrained(run: Run) -> xr.Dataset:
                 {
                     "accuracy": float((winner == observed).mean()),
                     "logit_r2": final_logits_r2(spectrum, last, config.activation),
+                    "pairs_right": pairs_right(spectrum, config.activation),
+                    **learnt,
                     "winner": ("neuron", winner),
                 }
             )
         )
-    return xr.concat(rows, "retraining").assign_coords(retraining=list(RETRAININGS))
+    return xr.concat(rows, "retraining").assign_coords(retraining=list(ways))
+
+
+def retrained_seconds(run: Run) -> float:
+    """About how long a core takes to train a run again as often as `retrained` does.
+
+    Measured at p = 23 and 97 to hold within a factor of two, as
+    `grokode.theory.harmonic_flow.harmonic_seconds`; float64 takes twice as long.
+
+    Examples
+    --------
+    >>> from grokode import nets
+    >>> config = nets.TrainingConfig(p=5, neurons=4, steps=20, checkpoint_every=10, log_every=10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     retrained_seconds(nets.train(config, Path(folder) / "run")) < 1
+    True
+    """
+    begun, ended = (int(step) for step in run.weights.step.values[[0, -1]])
+    config, share = run.config, len(run.train_pairs) / run.config.p**2
+    times = sum(2 if dtype == "float64" else 1 for dtype, _ in RETRAININGS.values())
+    return times * (ended - begun) * config.neurons * 3 * share * config.p**3 / 12e9
+
+
+def pairs_right(spectrum: xr.Dataset, activation: str) -> float:
+    """Part of all p^2 pairs that a network answers rightly; NaN if a weight is.
+
+    Parameters
+    ----------
+    spectrum : Dataset
+        Spectrum (neuron, frequency).
+    activation : str
+    """
+    weights = fourier.weights(spectrum)
+    if weights.to_array().isnull().any():
+        return np.nan
+    p = weights.sizes["x"]
+    answers = np.add.outer(np.arange(p), np.arange(p)).ravel() % p
+    given = logits(weights.theta.values, weights.xi.values, activation).argmax(1)
+    return float((given == answers).mean())
 
 
 def final_logits_r2(predicted: xr.Dataset, observed: xr.Dataset, activation: str) -> float:
@@ -128,3 +179,13 @@ def final_logits_r2(predicted: xr.Dataset, observed: xr.Dataset, activation: str
     ours, theirs = (values - values.mean(1, keepdims=True) for values in (ours, theirs))
     variance = float((theirs**2).sum())
     return 1 - float(((ours - theirs) ** 2).sum()) / variance if variance else np.nan
+
+
+def _learnt(run: Run, offset: int) -> dict[str, float]:
+    """Steps at which a run's loss had halved, and its pairs were known; counted from an offset."""
+    steps = {"half_loss": half_loss(run.metrics.train_loss.load())}
+    steps |= {"memorised": np.nan, "generalised": np.nan}
+    if not why_none_held_out(run.train_pairs, run.test_pairs):
+        for name, event in (("memorised", memorised(run)), ("generalised", generalised(run))):
+            steps[name] = np.nan if event.step is None else float(event.step)
+    return {name: step + offset for name, step in steps.items()}

@@ -3,24 +3,30 @@
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_measured
 from grokode.compare.common.cells import Rows
 
-__all__ = ["errors_table", "partings_table", "winners_table"]
+__all__ = ["errors_table", "outcomes_table", "partings_table", "winners_table"]
+
+_EVENTS = {"half_loss": "loss halved", "memorised": "memorised", "generalised": "grokked"}
 
 
-def winners_table(winners: xr.Dataset) -> Rows:
+def winners_table(winners: xr.Dataset, ceiling: xr.Dataset | None = None) -> Rows:
     """Accuracy of each predictor with its 95% interval, and why the others are wrong.
 
     Parameters
     ----------
     winners : Dataset
         From `grokode.compare.winners`.
+    ceiling : Dataset, optional
+        From `grokode.compare.lottery.outcomes.ceiling`: rows below the predictors.
 
     Returns
     -------
     list of rows
         A star marks a predictor outside its assumption; "-" stands where there is no number.
     """
+    check_measured("winners", winners, "grokode.compare.winners", "neuron", "accuracy", "reason")
     neurons = winners.sizes["neuron"]
     wrong = ("near tie", "contested", "other")
     header = ["predictor", "winners predicted", "95% interval", "neurons", "in best 3"]
@@ -47,6 +53,28 @@ def winners_table(winners: xr.Dataset) -> Rows:
                 *(str(kinds.count(kind)) for kind in wrong),
             ]
         )
+    for name, row in _again(ceiling):
+        part = float(row.accuracy)
+        count = "-" if np.isnan(part) else f"{round(part * neurons)} of {neurons}"
+        rows.append([name, _number(part, ".4f"), "", count, *[""] * (1 + len(wrong))])
+    return rows
+
+
+def outcomes_table(outcomes: xr.Dataset, ceiling: xr.Dataset | None = None) -> Rows:
+    """Logits, answers and when they were learnt: the network, predictions, the network again.
+
+    Parameters
+    ----------
+    outcomes : Dataset
+        From `grokode.compare.lottery.outcomes.outcomes`.
+    ceiling : Dataset, optional
+        From `grokode.compare.lottery.outcomes.ceiling`.
+    """
+    rows = [["", "R² of the final logits", "pairs right", *map(str, _EVENTS.values())]]
+    each = [(str(name), outcomes.sel(who=name)) for name in outcomes.who.values]
+    for name, row in [*each, *_again(ceiling)]:
+        numbers = [_number(float(row[key]), ".4f") for key in ("logit_r2", "pairs_right")]
+        rows.append([name, *numbers, *(_number(float(row[key]), ".0f") for key in _EVENTS)])
     return rows
 
 
@@ -67,6 +95,8 @@ def partings_table(parted: xr.DataArray) -> Rows:
 
 def errors_table(errors: xr.Dataset, rows: int = 10) -> Rows:
     """Theory against network at steps spread over the plateau and the start of the loss's fall."""
+    of = "grokode.compare.trajectory_errors"
+    check_measured("errors", errors, of, "loss_drop", "beta_error", "step")
     falling = np.flatnonzero(errors.loss_drop.values <= 0.1)
     last = falling[-1] if falling.size else errors.sizes["step"] - 1
     table = [["step", "loss below log p", "same leader", "beta error", "tickets blown up"]]
@@ -83,3 +113,15 @@ def errors_table(errors: xr.Dataset, rows: int = 10) -> Rows:
             ]
         )
     return table
+
+
+def _again(ceiling: xr.Dataset | None) -> list[tuple[str, xr.Dataset]]:
+    """The retrainings with the names they have in tables."""
+    if ceiling is None or ceiling.attrs["reason"]:
+        return []
+    names = map(str, ceiling.retraining.values)
+    return [(f"trained again, {name}", ceiling.sel(retraining=name)) for name in names]
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if np.isnan(value) else format(value, form)

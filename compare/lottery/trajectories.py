@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_measured
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.lottery.ladder import Ladder, current_leaders, ladder
 from grokode.nets.runs import Run
@@ -177,6 +178,7 @@ def trajectory_errors(pair: xr.Dataset) -> xr.Dataset:
         theory's tickets past their blow-up. ``loss_drop``: fraction by which the training loss is
         below log p.
     """
+    check_measured("pair", pair, "grokode.compare.trajectories", "source", "theta_hat", "xi_hat")
     theory, network = (pair.sel(source=name, drop=True) for name in ("theory", "network"))
     beta = fourier.beta(theory)
     blown_up = beta.isnull()
@@ -207,6 +209,7 @@ def parting_step(errors: xr.Dataset, tolerance: float) -> int | None:
     tolerance : float
         Relative L2 distance; a blown-up theory counts as parted.
     """
+    check_measured("errors", errors, "grokode.compare.trajectory_errors", "beta_error")
     parted = ~(errors.beta_error <= tolerance)
     return int(errors.step[int(parted.values.argmax())]) if parted.any() else None
 
@@ -226,6 +229,8 @@ def partings(errors: xr.Dataset, tolerances: Sequence[float] = TOLERANCES) -> xr
     DataArray (predictor, threshold)
         The first checkpoint with a larger error, see `parting_step`; NaN if there is none.
     """
+    of = "grokode.compare.predictor_errors"
+    check_measured("errors", errors, of, "beta_error", "predictor")
     steps = [
         [parting_step(errors.sel(predictor=r), t) for t in tolerances] for r in errors.predictor
     ]

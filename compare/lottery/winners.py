@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokode.compare.common.arguments import check_names
 from grokode.compare.common.cells import plain
+from grokode.compare.common.course import half_loss
 from grokode.compare.common.estimates import wilson
 from grokode.compare.lottery.ladder import Ladder, Prediction, current_leaders, ladder
 from grokode.compare.lottery.retrained import final_logits_r2
@@ -115,9 +117,11 @@ def winners(
     >>> scored.accuracy.values.tolist()
     [0.5, 1.0]
     """
+    if predictors is not None:
+        check_names("predictors", predictors)
     for name, value in (("near_tie", near_tie), ("contested", contested)):
-        if not value > 0:
-            raise ValueError(f"{name} must be a positive fraction such as 0.05, got {value}")
+        if not (isinstance(value, int | float) and value > 0):
+            raise ValueError(f"{name} must be a positive fraction such as 0.05, got {value!r}")
     if climbed is None:
         named = None if predictors is None else [one for one in predictors if one != "chance"]
         climbed = ladder(run, named)
@@ -130,7 +134,9 @@ def winners(
             "observed": observed,
             "observed_magnitude": final.max("frequency"),
             "train_loss": climbed.train_loss,
-            "observed_half_loss": _observed_half_loss(run, climbed),
+            "observed_half_loss": half_loss(
+                run.metrics.train_loss.load().sel(step=slice(climbed.rule.first_step, None))
+            ),
         },
         attrs={
             "p": climbed.rule.p,
@@ -304,11 +310,3 @@ def _half_loss(climbed: Ladder, prediction: Prediction) -> float:
     """Step of the run at which a flow's own loss has halved, NaN if it has none or never does."""
     after = -1 if prediction.path is None else prediction.path.attrs.get("half_loss", -1)
     return float(after + climbed.rule.first_step) if after >= 0 else np.nan
-
-
-def _observed_half_loss(run: Run, climbed: Ladder) -> float:
-    """First logged step at which the training loss is at most half of the first checkpoint's."""
-    loss = run.metrics.train_loss.load()
-    loss = loss.sel(step=slice(climbed.rule.first_step, None)).dropna("step")
-    halved = loss.step[loss.values <= loss.values[:1] / 2]
-    return float(halved[0]) if halved.size else np.nan

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from grokode.compare.common.arguments import check_file
 from grokode.compare.common.claims import HOLDS, Verdict
 from grokode.compare.lottery.claims import FLOW
 from grokode.compare.lottery.trajectories import parting_step, trajectories
@@ -129,7 +130,9 @@ def write_report(comparison: Comparison, out: Path) -> Path:
     FileExistsError
         If the folder already has a report.
     """
-    page = out / "report.html"
+    if not isinstance(comparison, Comparison):
+        raise TypeError(f"comparison must be that of compare_run, got {comparison!r}")
+    page = check_file("out", out) / "report.html"
     if page.is_file() and not page.is_symlink() and not page.stat().st_size:
         page.unlink()  # a full disk left it so
     if page.exists():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from grokode.compare.common.arguments import check_file, check_run
 from grokode.compare.common.claims import Verdict, claims_table
 from grokode.compare.common.sheets import Sheet
 from grokode.compare.common.style import save_figure
@@ -45,6 +46,11 @@ def report(
     ValueError
         If a run holds several seeds and none is selected.
     """
+    out = check_file("out", out)
+    if not isinstance(runs, Sequence) or not runs:
+        raise ValueError("runs must be a list of at least one Run")
+    for run in runs:
+        check_run(run, "each of runs")
     if out.exists():
         raise FileExistsError(f"{out} exists and is not overwritten; choose another name")
     for run in runs:

@@ -26,6 +26,7 @@ CONTENTS = {
             "your-own-checkpoint",
             "sweeps",
             "cluster",
+            "on-a-card",
             "extend",
             "extend-nets",
             "trust",

@@ -30,6 +30,8 @@ from grokode.compare.circuit.groups import group_shares, nonzero_by_powers
 from grokode.compare.circuit.measures import SOLVED, circuit
 from grokode.compare.circuit.observe import computations, last_computation
 from grokode.compare.circuit.progress import phases, progress
+from grokode.compare.common.style import save_figure
+from grokode.files import replace_file
 
 STUDIES: dict[str, dict[str, dict[str, Any]]] = {
     "keys": {f"{neurons} neurons": {"neurons": neurons} for neurons in (32, 64, 128, 256)},
@@ -172,10 +174,11 @@ def main(
                 kept = path.parent / f"{path.name}.json"
                 if not kept.exists():
                     run = nets.train(configured(p, steps, seed, changes), path, resume=True)
-                    kept.write_text(json.dumps(measured(run)))
+                    text = json.dumps(measured(run))
+                    replace_file(kept, lambda file, text=text: file.write(text.encode()))
                 rows.append(json.loads(kept.read_text()))
             results[name] = told(name, rows)
-    draw(results).savefig(out, dpi=150)
+    save_figure(draw(results), out, dpi=150)
 
 
 def configured(p: int, steps: int, seed: int, changes: dict[str, Any]) -> nets.TrainingConfig:

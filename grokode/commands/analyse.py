@@ -31,9 +31,16 @@ def winners(
             help="Predictor to score, repeatable; all if not given: chance, misalignment (least "
             "|D|, the published corollary), largest_magnitude, blowup_time (first to diverge under "
             "the exact four-variable flow), ticket_flow, neuron_flow, clock_flow, moment_flow, "
-            "symmetric_flow, harmonic_flow; harmonic_flow:KEPT keeps other modes, as rows+5.",
+            "symmetric_flow, harmonic_flow; harmonic_flow:KEPT keeps other modes, as rows+5; "
+            "retrained is the network, trained again in float32, float64 and from a kicked start.",
         ),
     ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            help="Of a core, for all predictors together; those beyond are left out and named."
+        ),
+    ] = 60.0,
     seed: Seed = None,
     figure: Figure = None,
     json: Json = False,
@@ -43,15 +50,20 @@ def winners(
     The winner is the frequency of largest beta in the last checkpoint. Each predictor of the ladder
     has its accuracy with a 95% interval, and what the neurons it gets wrong are; those outside
     their assumption are scored all the same, and marked. The flows are followed through the whole
-    training: half a minute for all at p = 23, and one that would take more than two is left out
-    unless it is named.
+    training: half a minute for all at p = 23. Those that --seconds do not reach for are left out
+    unless they are named.
     """
     check_new(figure)
-    options: dict[str, Any] = {"predictors": rule} if rule else {"affordable": 120.0}
+    from grokode.compare.lottery.ladder import LEFT_OUT
+
+    options: dict[str, Any] = {"predictors": rule} if rule else {"affordable": seconds}
     question, measured = ask("lottery", open_one_seed(run, seed), **options)
     if figure:
         draw_sheet(question, measured, "winners", figure)
     tell(question, measured, json)
+    reasons = measured["winners"].accuracy_reason
+    for name in reasons.predictor.values[reasons.str.startswith(LEFT_OUT).values]:
+        note(f"{name}: {reasons.sel(predictor=name).item()} with --predictor, or raise --seconds")
     skipped = measured["winners"].attrs["skipped"]
     if skipped and not json:
         note(f"left out, their weights are not finite: steps {skipped}")
@@ -166,6 +178,10 @@ def grokking(
         float | None,
         typer.Option(help="Test accuracy, sustained, at which it has generalised; 0.95."),
     ] = None,
+    seconds: Annotated[
+        float,
+        typer.Option(help="Of a core, for the checkpoints: as many as it allows, evenly spread."),
+    ] = 20.0,
     seed: Seed = None,
     figure: Figure = None,
     json: Json = False,
@@ -173,13 +189,14 @@ def grokking(
     """The stages of a training on part of the pairs: memorised, generalised, and what differs.
 
     Accuracy by kind of pair (trained, mirror image trained, truly unseen) beside what mirrored
-    pairs give for free, the balance of loss gradient and decay, and theory's perturbed lottery.
+    pairs give for free, the balance of loss gradient and decay, theory's perturbed lottery, and the
+    step of generalising as theory predicts it.
     What is not found comes back as not found, with the reason.
     """
     check_new(figure)
     from grokode import compare
 
-    options = {} if threshold is None else {"threshold": threshold}
+    options = {"affordable": seconds} | ({} if threshold is None else {"threshold": threshold})
     opened = open_one_seed(run, seed)
     reason = compare.QUESTIONS["grokking"].needs(opened)
     if reason:
@@ -188,6 +205,10 @@ def grokking(
     if figure:
         draw_sheet(question, measured, "stages", figure)
     tell(question, measured, json)
+    series = measured["series"]
+    if not json and series.sizes["step"] < series.attrs["checkpoints"]:
+        looked, every = series.sizes["step"], series.attrs["checkpoints"]
+        note(f"looked at {looked} of {every} checkpoints; raise --seconds for more")
 
 
 def scores(

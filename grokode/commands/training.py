@@ -8,7 +8,7 @@ import typer
 
 from grokode.commands.flags import choice_of, flags_of, with_flags
 from grokode.commands.options import Json
-from grokode.console import if_interrupted, print_json, print_numbers, training_progress
+from grokode.console import if_interrupted, note, print_json, print_numbers, training_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,6 +107,7 @@ def _train(
     --preset NAME --help shows that of a preset.
     """
     from grokode import nets
+    from grokode.nets.training.requests import device_of
 
     given = settings | {"seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
@@ -116,6 +117,10 @@ def _train(
         changes[name] = nets.parse_setting(name, text, _records(changes, preset))
     config, stored_seeds = _configuration(out, preset, resume, changes)
     chosen = stored_seeds if seeds is None else range(config.seed, config.seed + seeds)
+    count, device = len(chosen or [config.seed]), device_of(config)
+    needed = nets.memory_needed(config, count, device) / 1e9
+    if needed >= 0.1:
+        note(f"{count} seeds need about {needed:.2g} GB on {device}, or less")
     with (
         if_interrupted("finished checkpoints are kept, the same with --resume goes on from them"),
         training_progress(config.steps) as on_step,

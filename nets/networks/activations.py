@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from math import pi, sqrt
 from typing import TYPE_CHECKING
 
+from grokode.theory.spelling import spelled
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ACTIVATIONS", "ALIASES", "Activation", "check_activation"]
+__all__ = ["ACTIVATIONS", "Activation", "check_activation"]
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,6 @@ ACTIVATIONS: dict[str, Activation] = {
 }
 
 
-ALIASES = {"quad": "quadratic", "id": "identity"}
-"""Other spellings, as in the names of the published directories: Quad, ReLU, GeLU, Id."""
-
-
 def check_activation(name: str) -> str:
     """Our name of an activation, however it is spelled; ValueError if it is none of the network.
 
@@ -71,8 +69,7 @@ def check_activation(name: str) -> str:
     >>> check_activation("Quad"), check_activation("ReLU")
     ('quadratic', 'relu')
     """
-    lower = str(name).lower()
-    ours = ALIASES.get(lower, lower)
+    ours = spelled(name)
     if ours not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}, got {name!r}")
     return ours

@@ -50,7 +50,8 @@ class Network(Protocol):
 
     A class attribute ``symmetric`` or property of that name says whether the network treats the two
     inputs of an example alike; ``TASK``, if there is one, is the type of task it is for unless
-    another is asked for.
+    another is asked for. ``steady``, if true, says that a step's loss and gradient are the same
+    operations on the same memory whatever the step, so that a GPU may replay them.
     """
 
     @property

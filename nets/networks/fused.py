@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from grokode.nets.networks.scratch import scratch
 from grokode.nets.networks.two_layer_model import Layers
 from grokode.nets.tasks.base import Criterion
 from grokode.nets.tasks.examples import Examples
@@ -63,7 +64,6 @@ class FusedGradient:
             (slice(first, first + rows), np.ascontiguousarray(pairs[first : first + rows]))
             for first in range(0, len(pairs), rows)
         ]
-        self._hidden = weights.xi.new_empty(min(rows, len(pairs)), neurons)
 
     def __call__(self, step: int) -> Tensor:
         """Mean loss (seed,) at the weights; fills the gradient."""
@@ -76,7 +76,8 @@ class FusedGradient:
     ) -> Tensor:
         loss = torch.zeros(1)
         for block, pairs in self._blocks:
-            hidden = self._hidden[: len(pairs)]
+            # A thread's own, so that it stays in the cache from one seed to the next.
+            hidden = scratch("hidden", xi, len(pairs), xi.shape[1])
             self._hidden_rows(inputs[0], inputs[-1], pairs, hidden.numpy())
             residual, part_of_loss = self._criterion(torch.mm(hidden, xi.T)[None], (seed, block))
             to_xi.addmm_(residual[0].T, hidden)
@@ -89,7 +90,7 @@ class FusedGradient:
 
 
 # fastmath lets the compiler vectorise; nothing here relies on NaN or the order of a sum.
-_kernel: Any = nb.njit(cache=True, fastmath={"contract", "reassoc"})
+_kernel: Any = nb.njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
 
 
 @_kernel

@@ -152,7 +152,7 @@ class TreeGradient:
 
 
 # fastmath lets the compiler vectorise; nothing here relies on NaN or the order of a sum.
-_kernel: Any = nb.njit(cache=True, fastmath={"contract", "reassoc"})
+_kernel: Any = nb.njit(cache=True, nogil=True, fastmath={"contract", "reassoc"})
 
 
 @_kernel
@@ -230,7 +230,7 @@ def _collect(
             to_columns[symbol, m] += back[row, m]
 
 
-@nb.njit(cache=True)
+@nb.njit(cache=True, nogil=True)
 def _residual(values: Array, answers: Array, mse: bool) -> float:
     """Mean loss; leaves its derivative by the outputs in their place."""
     n, classes = values.shape

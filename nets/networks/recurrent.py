@@ -159,8 +159,9 @@ class Recurrent:
         return objective(self, _check_task(task), examples, parameters, gradients, seeds)
 
     def work(self, task: "Task") -> int:
-        """Hidden values of one batch at one length."""
-        return self.neurons * _check_task(task).batch
+        """Hidden values of a batch at every length up to the longest."""
+        sequences = _check_task(task)
+        return self.neurons * sum(min(2**n, sequences.batch) for n in range(sequences.length + 1))
 
 
 def _check_task(task: "Task") -> SequenceTask:

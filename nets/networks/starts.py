@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from grokode.nets.records import check_whole
 from grokode.theory.modulus import check_modulus
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def gaussian(p: int, neurons: int, scale: float, seed: int) -> "xr.Dataset":
     >>> gaussian(23, 512, 0.1, seed=0).theta_hat.shape
     (512, 11)
     """
-    _check(p, neurons, scale)
+    _check(p, neurons, scale, seed)
     theta, xi = np.random.default_rng(seed).normal(size=(2, neurons, p)) * scale / np.sqrt(p)
     from grokode.theory import fourier
 
@@ -57,7 +58,7 @@ def equal_magnitude(p: int, neurons: int, magnitude: float, seed: int) -> "xr.Da
     >>> bool(np.allclose(fourier.alpha(s), 0.02) and np.allclose(fourier.beta(s), 0.02))
     True
     """
-    _check(p, neurons, magnitude)
+    _check(p, neurons, magnitude, seed)
     theta_hat, xi_hat = _phasors(np.random.default_rng(seed), (2, neurons, (p - 1) // 2))
     return _from_waves(magnitude * theta_hat, magnitude * xi_hat)
 
@@ -74,7 +75,7 @@ def single_frequency(p: int, neurons: int, magnitude: float, seed: int) -> "xr.D
     >>> (fourier.alpha(s) > 0.01).sum("frequency").values.tolist()
     [1, 1, 1, 1]
     """
-    _check(p, neurons, magnitude)
+    _check(p, neurons, magnitude, seed)
     rng = np.random.default_rng(seed)
     K = (p - 1) // 2
     chosen = rng.integers(K, size=(neurons, 1)) == np.arange(K)
@@ -100,9 +101,11 @@ def _from_waves(theta_hat: NDArray[Any], xi_hat: NDArray[Any]) -> "xr.Dataset":
     return fourier.spectrum(fourier.from_waves(zero, theta_hat), fourier.from_waves(zero, xi_hat))
 
 
-def _check(p: int, neurons: int, size: float) -> None:
+def _check(p: int, neurons: int, size: float, seed: int) -> None:
     check_modulus(p)
-    if neurons < 1:
-        raise ValueError(f"neurons must be at least 1, got {neurons}")
+    check_whole("neurons", neurons, 1)
+    check_whole("seed", seed)
+    if not isinstance(size, int | float | np.floating | np.integer):
+        raise TypeError(f"the size of the initial weights must be a number, got {size!r}")
     if not 0 < size < np.inf:
         raise ValueError(f"the size of the initial weights must be positive, got {size}")

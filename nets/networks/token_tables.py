@@ -18,20 +18,22 @@ from torch import Tensor
 
 from grokode.nets.networks.base import Parameters
 from grokode.nets.networks.own_pairs import OwnPairs, kept_factors
+from grokode.nets.networks.scratch import scratch
+from grokode.nets.networks.token_attention import ArrayAttention, LoopAttention
 from grokode.nets.tasks.base import Task
 from grokode.nets.tasks.examples import Examples
 
 if TYPE_CHECKING:
     from grokode.nets.networks.transformer import Transformer
 
-__all__ = ["TableGradient"]
+__all__ = ["TableGradient", "Tables"]
 
-_BLOCK_BYTES = 1 << 20
-"""One block of hidden values; a core's second-level cache is about this large."""
+_BLOCK_BYTES = 2 << 20
+"""One block of hidden values: products of more rows gain nothing, and of fewer lose in calls."""
 
 
 @dataclass
-class _Tables:
+class Tables:
     """What the pairs need of the parameters of some seeds, s of them.
 
     Tables of the last position have one row where it holds "=", and one for every y otherwise; so
@@ -54,13 +56,13 @@ class _Tables:
         """Those there are."""
         return [value for value in vars(self).values() if value is not None]
 
-    def made(self, make: Callable[[Tensor], Tensor]) -> "_Tables":
+    def made(self, make: Callable[[Tensor], Tensor]) -> "Tables":
         """The same of something made from each."""
         made: dict[str, Any] = {n: None if v is None else make(v) for n, v in vars(self).items()}
-        return _Tables(**made)
+        return Tables(**made)
 
 
-def _tables(network: "Transformer", parameters: Parameters) -> _Tables:
+def _tables(network: "Transformer", parameters: Parameters) -> Tables:
     tokens = parameters["W_E"].mT
     positions = parameters["W_pos"]
     p = tokens.shape[1] - network.equals
@@ -88,7 +90,7 @@ def _tables(network: "Transformer", parameters: Parameters) -> _Tables:
         into, out = W_in @ W_O, unembed @ W_out
         base = last @ W_in.mT + b_in[:, None]
         bias = last + b_out[:, None]
-    return _Tables(
+    return Tables(
         scores_x,
         scores_y,
         None if sign is None else torch.einsum("shd,std->sth", asked[:, 0], sign),
@@ -201,88 +203,40 @@ class _Block:
         part: tuple[slice, slice],
         pairs: OwnPairs,
     ) -> None:
-        self._rate = network.attention_rate
-        self._heads = network.heads
         self._dropout_on_heads = not network.neurons
         self._part, self._criterion = part, pairs.criterion
         x, y = inputs[part].unbind(-1)
         self._shape = x.shape
         own = torch.arange(len(x), device=inputs.device)[:, None]
-        # Rows of tables whose leading dimension, the seed, is flattened.
-        self._x, self._y = ((own * p + v).flatten() for v in (x, y))
-        self._asks_x = self._x if network.equals else ((own * p + x) * p + y).flatten()
+        self._y = (own * p + y).flatten()
+        kind = LoopAttention if inputs.device.type == "cpu" else ArrayAttention
+        self._attention: LoopAttention | ArrayAttention = kind(
+            x, y, p, network.heads, network.equals, network.attention_rate
+        )
 
-    def pull(self, tables: _Tables, pulled: _Tables, kept: Tensor | None) -> Tensor:
+    def pull(self, tables: Tables, pulled: Tables, kept: Tensor | None) -> Tensor:
         """The part (s,) of these pairs in the loss; adds theirs to the tables' gradient."""
         kept = None if kept is None else kept[self._part]
         of_heads, of_neurons = (kept, None) if self._dropout_on_heads else (None, kept)
-        heads, attention = self._attend(tables)
-        z = _times(heads.view(*self._shape, -1), of_heads)
-        active = z @ tables.into.mT
+        z = _times(self._attention.forward(tables), of_heads)
+        active = _product(z, tables.into.mT, "active")
         active += self._of_last(tables.base)
         active.relu_()
         dropped = _times(active, of_neurons)
-        logits = z @ tables.skip.mT
+        logits = _product(z, tables.skip.mT, "logits")
         logits += self._of_last(tables.bias)
         logits.baddbmm_(dropped, tables.out.mT)
         residual, loss = self._criterion(logits, self._part)
         pulled.skip.baddbmm_(residual.mT, z)
         pulled.out.baddbmm_(residual.mT, dropped)
         self._to_last(pulled.bias, residual)
-        slope = _times(residual @ tables.out, of_neurons)
+        slope = _times(_product(residual, tables.out, "slope"), of_neurons)
         torch.ops.aten.threshold_backward.grad_input(slope, active, 0, grad_input=slope)
         pulled.into.baddbmm_(slope.mT, z)
         self._to_last(pulled.base, slope)
-        back = (residual @ tables.skip).baddbmm_(slope, tables.into)
-        self._attend_back(pulled, _times(back, of_heads).view_as(heads), attention)
+        back = _product(residual, tables.skip, "back").baddbmm_(slope, tables.into)
+        self._attention.back(pulled, _times(back, of_heads))
         return loss
-
-    def _attend(self, tables: _Tables) -> tuple[Tensor, list[Tensor]]:
-        """Output of the heads (s u, head, head_width) and the softmax, (s u, head, position)."""
-        scores = [
-            tables.scores_x.flatten(0, 1).index_select(0, self._asks_x),
-            tables.scores_y.flatten(0, 1).index_select(0, self._y),
-        ]
-        if tables.scores_sign is not None:
-            scores.append(self._all(tables.scores_sign))
-        softmax = torch.stack(scores, -1).softmax(-1)
-        taken = self._rate * softmax + (1 - self._rate)
-        values = self._values(tables)
-        heads = taken[..., :1] * values[0]
-        for position, value in enumerate(values[1:], 1):
-            heads.addcmul_(taken[..., position : position + 1], value)
-        return heads, [softmax, taken, *values]
-
-    def _attend_back(self, pulled: _Tables, back: Tensor, attention: list[Tensor]) -> None:
-        softmax, taken, *values = attention
-        to_taken = torch.stack([(back * value).sum(-1) for value in values], -1)
-        to_scores = to_taken - (softmax * to_taken).sum(-1, keepdim=True)
-        to_scores *= softmax
-        to_scores *= self._rate
-        to_values = [(taken[..., i : i + 1] * back).flatten(1) for i in range(len(values))]
-        pulled.scores_x.flatten(0, 1).index_add_(0, self._asks_x, to_scores[..., 0])
-        pulled.scores_y.flatten(0, 1).index_add_(0, self._y, to_scores[..., 1])
-        pulled.values_x.flatten(0, 1).index_add_(0, self._x, to_values[0])
-        pulled.values_y.flatten(0, 1).index_add_(0, self._y, to_values[1])
-        if pulled.scores_sign is not None and pulled.values_sign is not None:
-            self._to_sign(pulled.scores_sign, to_scores[..., 2])
-            self._to_sign(pulled.values_sign, to_values[2])
-
-    def _values(self, tables: _Tables) -> list[Tensor]:
-        rows = [
-            tables.values_x.flatten(0, 1).index_select(0, self._x),
-            tables.values_y.flatten(0, 1).index_select(0, self._y),
-        ]
-        if tables.values_sign is not None:
-            rows.append(self._all(tables.values_sign))
-        return [row.unflatten(-1, (self._heads, -1)) for row in rows]
-
-    def _all(self, table: Tensor) -> Tensor:
-        """The one row (s, 1, n) of "=", for every pair (s u, n)."""
-        return table.expand(-1, self._shape[1], -1).reshape(-1, table.shape[-1])
-
-    def _to_sign(self, pulled: Tensor, values: Tensor) -> None:
-        pulled += values.view(len(pulled), -1, pulled.shape[-1]).sum(1, keepdim=True)
 
     def _of_last(self, table: Tensor) -> Tensor:
         """The last position's row of a table (s, 1 or p, n) for every pair."""
@@ -296,6 +250,10 @@ class _Block:
             pulled += values.sum(1, keepdim=True)
         else:
             pulled.flatten(0, 1).index_add_(0, self._y, values.flatten(0, 1))
+
+
+def _product(one: Tensor, other: Tensor, name: str) -> Tensor:
+    return torch.bmm(one, other, out=scratch(name, one, *one.shape[:2], other.shape[2]))
 
 
 def _times(values: Tensor, factors: Tensor | None) -> Tensor:

@@ -108,6 +108,11 @@ class Transformer:
         """Never: every position has a vector of its own."""
         return False
 
+    @property
+    def steady(self) -> bool:
+        """Whether no step draws anything."""
+        return not self.dropout
+
     def layout(self, task: "Task") -> dict[str, Layout]:
         """The parameters by name, in the order in which they are drawn."""
         tokens = pair_symbols(task, "transformer") + self.equals

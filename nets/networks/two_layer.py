@@ -103,6 +103,11 @@ class TwoLayer:
         """Whether x and y share their input weights."""
         return not self.separate_inputs
 
+    @property
+    def steady(self) -> bool:
+        """Whether no step draws anything."""
+        return not self.dropout
+
     def layout(self, task: "Task") -> dict[str, Layout]:
         """The parameters by name, neurons innermost in memory: all per pair runs along them."""
         p, neurons = _modulus(task), self.neurons

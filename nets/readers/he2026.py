@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from grokode.nets import tasks
-from grokode.nets.networks.activations import ALIASES, check_activation
+from grokode.nets.networks.activations import check_activation
 from grokode.nets.readers.files import check_backed, matrix, read_checkpoint, stripped
 from grokode.nets.readers.record import Imported, Reader, check_size
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.presets import PRESETS
 from grokode.theory import fourier
+from grokode.theory.spelling import spelled
 
 __all__ = ["READER", "read", "write"]
 
@@ -264,7 +265,7 @@ def _check_residues(
 
 def _activation(source: Path) -> str:
     words = set(source.name.lower().split("_"))
-    names = [ALIASES.get(word, word) for word in ("quad", "relu", "gelu", "id") if word in words]
+    names = [spelled(word) for word in ("quad", "relu", "gelu", "id") if word in words]
     if len(names) != 1:
         raise ValueError(
             f"the name {source.name} does not tell the activation; give activation as one of "

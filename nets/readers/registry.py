@@ -6,6 +6,7 @@ from typing import Any
 from grokode.nets.readers import he2026, nanda2023, state_dict, zhong2023
 from grokode.nets.readers.record import Imported, Reader
 from grokode.nets.readers.writing import check_free, write_run
+from grokode.nets.records import check_path
 from grokode.nets.runs import Run
 
 __all__ = ["READERS", "import_checkpoint", "import_published", "read_checkpoints"]
@@ -62,8 +63,11 @@ def import_checkpoint(
     ...     run.config.p, run.config.neurons
     (5, 8)
     """
-    check_free(Path(out))
-    return write_run(read_checkpoints(Path(source), reader=reader, **options), out)
+    folder = check_path("out", out)
+    check_free(folder)
+    return write_run(
+        read_checkpoints(check_path("source", source), reader=reader, **options), folder
+    )
 
 
 def import_published(source: str | Path, out: str | Path, *, activation: str | None = None) -> Run:

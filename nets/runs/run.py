@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 
 from grokode.files import create_file
 from grokode.nets.networks.two_layer import TwoLayer
+from grokode.nets.records import check_path
 from grokode.nets.runs.format2 import FORMAT as FORMAT_2
 from grokode.nets.runs.format2 import OldSource, format_of
 from grokode.nets.runs.layout import METRICS
 from grokode.nets.runs.source import Source
 from grokode.nets.runs.store import Stepwise
+from grokode.text import visible
 from grokode.theory import fourier
 
 __all__ = ["EXPORTS", "Run", "open_run"]
@@ -51,7 +53,7 @@ class Run:
     """
 
     def __init__(self, path: Path, seed: int | None = None) -> None:
-        self.path = Path(path)
+        self.path = check_path("path", path)
         old = format_of(self.path) == FORMAT_2
         self._source: Source | OldSource = OldSource(self.path) if old else Source(self.path)
         self.stored_config = self._source.config
@@ -246,7 +248,7 @@ class Run:
         last = self.metrics.isel(step=-1)
         seeds = f", {len(self.seeds)} seeds" if self.seed is None else ""
         return (
-            f"Run {self.path.name}: {self._network()}{seeds}, "
+            f"Run {visible(self.path.name)}: {self._network()}{seeds}, "
             f"{c.optimizer} lr {c.learning_rate:g}, {len(self._steps)} checkpoints to step "
             f"{self._steps[-1]}, training loss {float(last.train_loss.mean()):.4g}"
         )
@@ -260,7 +262,8 @@ class Run:
 
     def _repr_html_(self) -> str:
         rows = "".join(
-            f"<tr><th style='text-align:left'>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
+            f"<tr><th style='text-align:left'>{escape(visible(name))}</th>"
+            f"<td>{escape(visible(str(value)))}</td></tr>"
             for name, value in self.describe().items()
         )
         return f"<table>{rows}</table>"
@@ -316,4 +319,4 @@ def open_run(path: str | Path, seed: int | None = None) -> Run:
     ValueError
         If there is no directory, it is no run, or it has no such seed.
     """
-    return Run(Path(path), seed)
+    return Run(check_path("path", path), seed)

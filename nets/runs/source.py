@@ -17,7 +17,7 @@ from grokode.nets.runs.manifest import Header, Manifest, header_bytes, tail_byte
 from grokode.nets.runs.record import Record
 from grokode.nets.runs.store import Stepwise, check_document, damaged, read_chunk
 
-__all__ = ["Source", "read_rows", "saved_state", "verified"]
+__all__ = ["Source", "read_rows", "resumable", "saved_state", "verified"]
 
 
 class Source:
@@ -231,6 +231,43 @@ def verified(path: Path) -> Manifest:
                 manifest.drop_last(str(error))
 
 
+def resumable(path: Path) -> Manifest:
+    """As `verified`, back to the last checkpoint whose state is whole too.
+
+    Warns
+    -----
+    UserWarning
+        If that is not the last one: what is damaged, and where the training goes on.
+
+    Raises
+    ------
+    ValueError
+        If the one before has no whole state either; further back none is kept.
+    """
+    manifest, refused = verified(path), None
+    for _ in range(2):
+        if not manifest.records:
+            return manifest
+        step = manifest.last.step
+        try:
+            _check_last(path, manifest)
+            saved_state(path, manifest.last)
+        except (OSError, ValueError) as error:
+            refused = refused or error
+            while manifest.records and manifest.last.step == step:
+                manifest.drop_last(str(error))
+            if manifest.records:
+                continue
+            break
+        if manifest.damage:
+            warnings.warn(
+                f"{manifest.damage}; {path} goes on from step {step}, its last whole checkpoint",
+                stacklevel=2,
+            )
+        return manifest
+    raise refused or ValueError(f"{path} has no whole checkpoint to go on from")
+
+
 def _check_last(path: Path, manifest: Manifest) -> None:
     """Read the last checkpoint and the steps logged last."""
     for name, plan in manifest.plans.items():
@@ -266,10 +303,12 @@ def saved_state(path: Path, record: Record) -> dict[str, Any]:
     content = file.read_bytes() if file.is_file() else b""
     if hashlib.sha256(content).hexdigest() != record.state:
         raise ValueError(
-            f"{file} is missing or was altered, so the training cannot go on exactly; restore "
+            f"{file} is missing or was altered, so the training cannot go on from there; restore "
             "it from a copy"
         )
-    loaded: dict[str, Any] = torch.load(io.BytesIO(content), weights_only=True)
+    # On the CPU, wherever it was saved: a training goes on where it can.
+    buffer = io.BytesIO(content)
+    loaded: dict[str, Any] = torch.load(buffer, weights_only=True, map_location="cpu")
     return loaded
 
 

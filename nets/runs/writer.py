@@ -20,7 +20,7 @@ from grokode.nets.runs.layout import METRICS, Layout, Plan, expected
 from grokode.nets.runs.manifest import JOURNAL, Header, Manifest, chained, versions
 from grokode.nets.runs.output import Output
 from grokode.nets.runs.record import Record
-from grokode.nets.runs.source import Source, read_rows, saved_state, verified
+from grokode.nets.runs.source import Source, read_rows, resumable, saved_state
 from grokode.nets.runs.store import BusyError, Folder, replace_all
 from grokode.nets.runs.tails import Tails
 from grokode.nets.training.config import TrainingConfig
@@ -195,7 +195,7 @@ class RunWriter:
         """Go on with an existing run, from its last whole checkpoint.
 
         What a killed writer left unpublished is cut off, and so is a last checkpoint that is
-        damaged, if the state of the one before it is there.
+        damaged, or whose state is, if the state of the one before it is there.
 
         Raises
         ------
@@ -207,7 +207,7 @@ class RunWriter:
                 f"{self.path} was written by grokode 0.1: it can be read, but not resumed; train "
                 "anew into another directory"
             )
-        manifest = verified(self.path)
+        manifest = resumable(self.path)
         if not manifest.records:
             raise ValueError(f"{self.path} has no checkpoint to go on from; start afresh")
         self._begin(manifest)
@@ -228,7 +228,6 @@ class RunWriter:
         if header.plans != self._plans:
             raise ValueError(f"config asks for other arrays than {self.path} has")
         if manifest.damage:
-            self.state()
             replace_all([(self._folder, "run.json", header.text())])
         if not self._folder.is_at(self.path):
             raise ValueError(f"{self.path} was moved just now; try again")

@@ -1,24 +1,21 @@
 """Training the points of a sweep, several at once, on whatever runs tasks.
 
-The engine is any executor of `concurrent.futures`: processes of this machine, or those of a
-dask cluster. A point is idempotent: trained twice, at once or later, it is the same run, as the
-run's own lock and checkpoints see to.
+Processes of this machine train them, or those of a dask cluster, see `grokode.executors`. A point
+is idempotent: trained twice, at once or later, it is the same run, as the run's own lock and
+checkpoints see to.
 """
 
 import json
-import multiprocessing
-import os
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from grokode.executors import WorkerDiedError, run_tasks
 from grokode.files import create_file, replace_file
+from grokode.nets.records import check_path
 from grokode.nets.sweeps.sweep import Point, Sweep
 
 __all__ = ["PointFailed", "Progress", "run_sweep"]
@@ -26,12 +23,8 @@ __all__ = ["PointFailed", "Progress", "run_sweep"]
 FORMAT = 1
 _LARGE = 10_000
 """Points above which a sweep is probably a slip."""
-_DEATHS = 3
-"""Times that workers may die at a point before it is given up."""
 _LOOK_AGAIN = 0.5
 """Seconds until a run that another process writes is tried again."""
-_ANSWER_WITHIN = 10
-"""Seconds within which a scheduler answers."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +98,9 @@ def run_sweep(
     OSError
         If the scheduler does not answer, or the directory cannot be written.
     """
-    path = Path(out)
+    path = check_path("out", out)
+    if not isinstance(sweep, Sweep):
+        raise TypeError(f"sweep must be a Sweep, as from grokode.nets.read_sweep, got {sweep!r}")
     if not 0 < sweep.size <= (_LARGE if not large else sweep.size):
         raise ValueError(
             f"the sweep has {sweep.size} points; more than 0 and at most {_LARGE} are trained "
@@ -244,63 +239,11 @@ def _trained(
     waiting: list[Point], sweep: Sweep, path: Path, workers: int | None, scheduler: str | None
 ) -> Iterator[tuple[Point, str | None, int]]:
     """Points as they end, each with why it has no result, and how many are being trained."""
-    queue, deaths, where = deque(waiting), Counter[int](), str(path.absolute())
-    while queue:
-        with _executor(workers, scheduler, len(queue)) as (executor, at_once):
-            running: dict[Future[str | None], Point] = {}
-            broken = False
-            while running or (queue and not broken):
-                while queue and not broken and len(running) < at_once:
-                    point = queue.popleft()
-                    try:
-                        future = executor.submit(train_point, where, point.number, sweep)
-                        running[future] = point
-                    except BrokenProcessPool:
-                        queue.appendleft(point)
-                        broken = True
-                ended, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in ended:
-                    point = running.pop(future)
-                    try:
-                        reason = future.result()
-                    except BrokenProcessPool:
-                        # A worker died, and its pool with it: a new one goes on from checkpoints.
-                        broken = True
-                        deaths[point.number] += 1
-                        if deaths[point.number] < _DEATHS:
-                            queue.append(point)
-                            continue
-                        reason = f"its worker died {_DEATHS} times"
-                    except Exception as error:  # whatever a scheduler makes of a task it lost
-                        reason = f"{type(error).__name__}: {error}"
-                    yield point, reason, len(running)
-
-
-@contextmanager
-def _executor(
-    workers: int | None, scheduler: str | None, tasks: int
-) -> Iterator[tuple[Executor, int]]:
-    """What trains points, and how many it is given at once."""
-    if scheduler is None:
-        count = min(workers or len(os.sched_getaffinity(0)), tasks)
-        # Spawned, not forked: threads of torch and numba do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(count, mp_context=context)
-        try:
-            yield pool, count
-        finally:
-            pool.shutdown(cancel_futures=True)
-        return
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ValueError("scheduler needs dask; install grokode[cluster]") from None
-    try:
-        client = Client(scheduler, timeout=_ANSWER_WITHIN)
-    except (OSError, ValueError) as error:
-        raise OSError(
-            f"no scheduler answers at {scheduler} within {_ANSWER_WITHIN} s ({error}); start one "
-            "with dask scheduler, or leave --scheduler out"
-        ) from error
-    with client:
-        yield client.get_executor(), tasks
+    tasks = [(str(path.absolute()), point.number, sweep) for point in waiting]
+    for ended in run_tasks(train_point, tasks, workers=workers, scheduler=scheduler):
+        reason, error = ended.result, ended.error
+        if isinstance(error, WorkerDiedError):
+            reason = str(error)
+        elif error is not None:  # whatever a scheduler makes of a task it lost
+            reason = f"{type(error).__name__}: {error}"
+        yield waiting[ended.task], reason, ended.running

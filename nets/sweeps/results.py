@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from grokode.nets.records import check_path
 from grokode.nets.runs import METRICS, Run, open_run
 from grokode.nets.sweeps.engine import read_record, run_of
 from grokode.nets.sweeps.sweep import Point, Sweep
@@ -28,7 +29,7 @@ def open_sweep(path: str | Path) -> "SweepResult":
     ValueError
         If the directory is no sweep, or its record is damaged.
     """
-    stored = read_record(Path(path))
+    stored = read_record(check_path("path", path))
     stored.pop("format")
     return SweepResult(Path(path), Sweep(**stored))
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from grokode.nets.records import check_choice, nearest
+from grokode.nets.records import check_choice, check_path, nearest
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.presets import preset
 
@@ -171,7 +171,7 @@ def read_sweep(file: str | Path) -> Sweep:
     ValueError
         If the file is no sweep, naming what is wrong.
     """
-    path = Path(file)
+    path = check_path("file", file)
     try:
         stored = tomllib.loads(path.read_text())
     except FileNotFoundError:

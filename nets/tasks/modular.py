@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.nets.records import check_choice
+from grokode.nets.records import check_choice, check_whole
 from grokode.theory.modulus import check_modulus
 
 if TYPE_CHECKING:
@@ -234,7 +234,7 @@ def split_pairs(p: int, fraction: float, seed: int, shuffle: str = "numpy") -> t
     count = int(fraction * len(pairs))
     if count == 0:
         raise ValueError(f"train_fraction {fraction} leaves no pair of {len(pairs)}; raise it")
-    order = shuffled(len(pairs), seed, shuffle)
+    order = shuffled(len(pairs), check_whole("seed", seed), shuffle)
     return pairs[np.sort(order[:count])], pairs[np.sort(order[count:])]
 
 

@@ -243,6 +243,9 @@ def parse_setting(
     >>> parse_setting("steps", "500"), parse_setting("betas", "0.9,0.999")
     (500, (0.9, 0.999))
     """
+    for given, value in (("name", name), ("text", text)):
+        if not isinstance(value, str):
+            raise TypeError(f"{given} must be text, got {value!r}")
     homes = {setting: kind for kind in (*kinds, _Seed) for setting in _settings(kind)}
     if name not in homes:
         raise ValueError(

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,9 +12,18 @@ from torch import Tensor
 from grokode.nets.networks.base import Layout
 from grokode.nets.tasks.examples import Examples
 from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.graphs import capturing, replayed
 from grokode.nets.training.optimizers import OPTIMIZERS
+from grokode.nets.training.workers import Workers
 
 __all__ = ["Ensemble", "Intervention", "Weights"]
+
+_SMALL = 50_000
+"""Numbers in the largest array of a step above which a processor takes each seed by itself.
+
+A seed's arrays then fit the caches, and are no thread's but its own: the same bits whatever the
+threads and the other seeds. Below, most of the time goes into calls, so that all seeds share them.
+"""
 
 
 class Weights:
@@ -55,6 +65,8 @@ class Ensemble:
     examples : Examples
         What they are trained on.
     device : str
+    workers : Workers, optional
+        Threads that share the seeds on a processor.
     """
 
     def __init__(
@@ -64,9 +76,11 @@ class Ensemble:
         parameters: Mapping[str, NDArray[Any]],
         examples: Examples,
         device: str,
+        workers: Workers | None = None,
     ) -> None:
         self.seeds = tuple(seeds)
         self._config = config
+        self._workers = workers or Workers()
         self._layouts = config.network.layout(config.data)
         size = sum(math.prod(layout.shape) for layout in self._layouts.values())
         # One buffer for all: the optimiser moves it in one sweep.
@@ -75,32 +89,65 @@ class Ensemble:
         )
         for name, view in _views(self._buffer, self._layouts).items():
             view.copy_(torch.tensor(parameters[name]))
+        self._now = torch.zeros((), dtype=torch.long, device=device)
+        self.diverged_at = torch.full((len(self.seeds),), -1, device=device)
+        """First step (seed,) at which a loss was not finite, -1 if none: a GPU marks it itself."""
         self._prepare(examples)
 
     def _prepare(self, examples: Examples) -> None:
         config = self._config
         self._gradient = self._buffer.grad = torch.zeros_like(self._buffer)
         self._parameters = _views(self._buffer, self._layouts)
-        self._objective = config.network.objective(
-            config.data,
-            examples,
-            self._parameters,
-            _views(self._gradient, self._layouts),
-            self.seeds,
-        )
+        gradients = _views(self._gradient, self._layouts)
+        rows = range(len(self.seeds))
+        work = config.network.work(config.data)
+        apart = self._buffer.device.type == "cpu" and work > _SMALL
+        parts = [[row] for row in rows] if apart else [[*rows]]
+        self._objectives = [
+            config.network.objective(
+                config.data,
+                examples.select(part),
+                {name: view[part[0] : part[-1] + 1] for name, view in self._parameters.items()},
+                {name: view[part[0] : part[-1] + 1] for name, view in gradients.items()},
+                [self.seeds[row] for row in part],
+            )
+            for part in parts
+        ]
         self._optimizer = OPTIMIZERS[config.optimizer](config.rule, [self._buffer])
+        rule, device = config.rule, self._buffer.device
+        self._loss: Callable[[int], Tensor] = self._marked_loss
+        if getattr(config.network, "steady", False):
+            self._loss = replayed(self._marked_loss, device, key=lambda step: None)
+        self._update = replayed(
+            self._plain_update,
+            device,
+            key=lambda step: (rule.rate(step), step < (rule.decay_until or math.inf)),
+        )
 
     def loss(self, step: int) -> Tensor:
         """Mean loss (seed,) on the training examples, and the gradient there for `update`."""
-        return self._objective(step)
+        self._now.fill_(step)
+        return self._loss(step)
+
+    def _marked_loss(self, step: int) -> Tensor:
+        calls = [partial(objective, step) for objective in self._objectives]
+        loss = torch.cat(self._workers.run(calls))
+        fresh = (self.diverged_at < 0) & ~torch.isfinite(loss)
+        self.diverged_at.copy_(torch.where(fresh, self._now, self.diverged_at))
+        return loss
 
     def update(self, step: int) -> None:
         """One update, the one after `step` others."""
+        self._update(step)
+
+    def _plain_update(self, step: int) -> None:
         rule = self._config.rule
         for group in self._optimizer.param_groups:
             group["lr"] = rule.rate(step)
             if step == rule.decay_until:
                 group["weight_decay"] = 0.0
+            if "capturable" in group:  # what Adam asks for before it lets itself be captured
+                group["capturable"] = capturing(self._buffer.device)
         self._optimizer.step()
 
     def outputs(self, examples: Examples) -> Tensor:
@@ -142,7 +189,7 @@ class Ensemble:
         chosen = torch.tensor(list(indices), device=self._buffer.device)
         # The update of this step is still to come, so its gradient goes along.
         gradient = self._gradient[chosen]
-        self._buffer = self._buffer[chosen]
+        self._buffer, self.diverged_at = self._buffer[chosen], self.diverged_at[chosen]
         self._prepare(examples)
         self._gradient.copy_(gradient)
         for memory in state["optimizer"]["state"].values():

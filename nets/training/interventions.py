@@ -7,6 +7,7 @@ puts to a network: do the phases, and their alignment, cause what they go along 
 import torch
 from torch import Tensor
 
+from grokode.nets.records import check_whole
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.ensemble import Intervention, Weights
 
@@ -31,6 +32,8 @@ def freeze_phases(config: TrainingConfig) -> Intervention:
     >>> run.attrs["intervention"]
     'frozen_phases'
     """
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(f"config must be the TrainingConfig of the training, got {config!r}")
     starts: dict[int, tuple[Tensor, ...]] = {}
 
     def frozen_phases(step: int, weights: Weights) -> None:
@@ -55,6 +58,7 @@ def redraw_phases(at_step: int) -> Intervention:
     at_step : int
         Updates done when the phases are drawn.
     """
+    check_whole("at_step", at_step)
 
     def redrawn_phases(step: int, weights: Weights) -> None:
         if step != at_step:
@@ -77,6 +81,7 @@ def align_phases(from_step: int) -> Intervention:
     from_step : int
         First step at which the waves are turned.
     """
+    check_whole("from_step", from_step)
 
     def aligned_phases(step: int, weights: Weights) -> None:
         if step >= from_step:

@@ -11,11 +11,13 @@ import torch
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from grokode.nets.records import check_path
 from grokode.nets.runs import Run, RunWriter, never_published
 from grokode.nets.tasks.examples import Examples
 from grokode.nets.training import requests
 from grokode.nets.training.config import TrainingConfig, is_due
 from grokode.nets.training.ensemble import Ensemble, Intervention
+from grokode.nets.training.workers import Workers
 
 __all__ = ["DivergedError", "train"]
 
@@ -91,7 +93,7 @@ def train(
     ...     train(config, Path(folder) / "run").weights.step.values.tolist()
     [0, 10, 20]
     """
-    path = Path(out)
+    path = check_path("out", out)
     requests.check_time_limit(time_limit)
     config = requests.with_given(config, initial, train_pairs)
     seeds = requests.check_seeds(config, seeds, intervention)
@@ -117,16 +119,15 @@ def train(
         data = requests.split(config, seeds, train_pairs)
         data |= {"inputs": config.data.inputs, "answers": answers}
     try:
-        with RunWriter(path) as writer:
+        with RunWriter(path) as writer, _threads(config, len(seeds)) as workers:
             if resuming:
                 writer.reopen(config)
-                training = _Training.resumed(config, writer)
+                training = _Training.resumed(config, writer, workers)
             else:
                 writer.create(config, seeds, config.network.layout(config.data), data, attrs)
-                training = _Training(config, writer, seeds, parameters, 0)
+                training = _Training(config, writer, seeds, parameters, 0, workers)
                 training.start()
-            with _threads(config):
-                training.advance(intervention, time_limit, on_step)
+            training.advance(intervention, time_limit, on_step)
             diverged = writer.ended("diverged")
     except OSError as error:
         raise OSError(
@@ -152,6 +153,7 @@ class _Training:
         seeds: Sequence[int],
         parameters: Mapping[str, NDArray[Any]],
         step: int,
+        workers: Workers,
     ) -> None:
         self._config = config
         self._writer = writer
@@ -170,17 +172,16 @@ class _Training:
             for name in ("train", "test")
         )
         self._every = _every(config, seeds, device) if config.log_grid else None
-        self._ensemble = Ensemble(config, seeds, parameters, self._train, device)
-        self._diverged_at = torch.full((len(seeds),), -1, device=device)
+        self._ensemble = Ensemble(config, seeds, parameters, self._train, device, workers)
         self._logged = writer.logged
         self._rows: list[tuple[int, NDArray[Any]]] = []
         self._grids: list[NDArray[Any]] = []
 
     @classmethod
-    def resumed(cls, config: TrainingConfig, writer: RunWriter) -> "_Training":
+    def resumed(cls, config: TrainingConfig, writer: RunWriter, workers: Workers) -> "_Training":
         """From the last checkpoint on."""
         seeds, parameters, step = writer.last()
-        training = cls(config, writer, seeds, parameters, step)
+        training = cls(config, writer, seeds, parameters, step, workers)
         training._ensemble.load(writer.state())
         training._drop({*writer.ended("diverged"), *writer.ended("fitted")})
         return training
@@ -203,10 +204,8 @@ class _Training:
             np.inf if time_limit is None else time.perf_counter() + time_limit,
         )
         while ensemble.seeds:
-            loss = ensemble.loss(self._step)
-            # Looked at only when something is due: a GPU need not wait for the host before that.
-            fresh = (self._diverged_at < 0) & ~torch.isfinite(loss)
-            self._diverged_at = torch.where(fresh, self._step, self._diverged_at)
+            # Nothing is read from a GPU before something is due: it need not wait for the host.
+            ensemble.loss(self._step)
             last = self._step >= config.steps
             log = last or is_due(self._step, config.log_every)
             save = last or is_due(self._step, config.checkpoint_every)
@@ -265,7 +264,7 @@ class _Training:
 
     def _end_diverged(self) -> None:
         """Let go of the seeds whose loss stopped being finite since the last look."""
-        steps = dict(zip(self._ensemble.seeds, self._diverged_at.tolist(), strict=True))
+        steps = dict(zip(self._ensemble.seeds, self._ensemble.diverged_at.tolist(), strict=True))
         diverged = {seed: step for seed, step in steps.items() if step >= 0}
         if not diverged:
             return
@@ -282,7 +281,6 @@ class _Training:
         rows = [row for row, seed in enumerate(self._ensemble.seeds) if seed not in seeds]
         self._train, self._test = (part.select(rows) for part in (self._train, self._test))
         self._every = self._every and self._every.select(rows)
-        self._diverged_at = self._diverged_at[rows]
         self._ensemble.keep(rows, self._train)
 
 
@@ -293,16 +291,19 @@ def _every(config: TrainingConfig, seeds: Sequence[int], device: str) -> Example
 
 
 @contextmanager
-def _threads(config: TrainingConfig) -> Iterator[None]:
-    """One thread for small networks, whose products are over before a second one has woken up.
+def _threads(config: TrainingConfig, seeds: int) -> Iterator[Workers]:
+    """The threads of torch are those of the training: each for a seed, or all for a large product.
 
-    Two threads gain at most a third at p = 23 and 512 neurons on an idle machine, and lose tenfold
-    when another program has the second core, because they wait for each other at every product.
+    One for a single small network, whose products are over before a second one has woken up: two
+    gain at most a third at p = 23 and 512 neurons on an idle machine, and lose tenfold when another
+    program has the second core, because they wait for each other at every product.
     """
     threads = torch.get_num_threads()
-    if config.network.work(config.data) < _SMALL:
+    shared = requests.device_of(config) == "cpu" and seeds > 1
+    if shared or config.network.work(config.data) < _SMALL:
         torch.set_num_threads(1)
     try:
-        yield
+        with Workers.of(min(threads, seeds) if shared else 1) as workers:
+            yield workers
     finally:
         torch.set_num_threads(threads)

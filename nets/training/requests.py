@@ -13,6 +13,7 @@ from grokode.nets.runs import Run
 from grokode.nets.tasks import Modular
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.ensemble import Intervention
+from grokode.nets.training.memory import check_memory
 
 __all__ = [
     "check_given",
@@ -52,10 +53,19 @@ def with_given(
     return config
 
 
+def check_config(config: Any) -> None:
+    """TypeError unless it is a configuration."""
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(
+            f"config must be a TrainingConfig, as from grokode.nets.preset, got {config!r}"
+        )
+
+
 def check_seeds(
     config: TrainingConfig, seeds: Sequence[int] | None, intervention: Intervention | None
 ) -> tuple[int, ...]:
-    """The seeds to train; ValueError for seeds or an intervention that cannot be."""
+    """The seeds to train; ValueError for seeds or an intervention that cannot be, or too many."""
+    check_config(config)
     if seeds is not None and not isinstance(seeds, Iterable):
         raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
     chosen = tuple(
@@ -65,6 +75,7 @@ def check_seeds(
         raise ValueError(f"seeds must be different integers >= 0, got {list(chosen)}")
     if intervention is not None:
         _check_intervention(config, intervention)
+    check_memory(config, len(chosen), device_of(config))
     return chosen
 
 

@@ -54,7 +54,7 @@ def test_numbers_have_the_promised_names(measured):
 
 def test_claims_are_judged(measured):
     verdicts = {verdict.claim.text: verdict for verdict in QUESTION.judge(measured)}
-    assert len(verdicts) == 7
+    assert len(verdicts) == 9
     assert verdicts["the network generalises to sequences of any length"].verdict == "holds"
     agree = verdicts["only states merge that agree on every continuation"]
     assert agree.value == 1

@@ -11,6 +11,7 @@ from grokode import nets
 from grokode.compare.common.events import boundary
 from grokode.compare.grokking.forces import Decay, cosine, loss_gradient, push
 from grokode.compare.grokking.perturbed import decay_fit, non_feature_decay, perturbed_lottery
+from grokode.compare.grokking.progress import SERIES, spread_steps
 from grokode.compare.grokking.split import broken_orthogonality, free_accuracy, pair_kinds
 from grokode.compare.grokking.stages import heatmaps, milestones, per_stage, stages
 from grokode.nets.networks.activations import ACTIVATIONS
@@ -384,3 +385,23 @@ def test_the_perturbed_lottery_is_exact_while_softmax_is_uniform(tmp_path):
     assert everything[-1] < 0.9
     low, high = lottery.interval.sel(variant="all pairs").values
     assert low < everything[-1] < high
+
+
+def test_long_runs_are_looked_at_in_time(tmp_path):
+    """As many checkpoints as the time allows, with both ends and the boundaries among them."""
+    config = nets.TrainingConfig(
+        p=5, neurons=8, steps=60, checkpoint_every=3, log_every=3, train_fraction=0.8
+    )
+    run = nets.train(config, tmp_path / "run")
+    every = stages(run)
+    assert every.series.sizes["step"] == every.series.attrs["checkpoints"] == 21
+    assert spread_steps(run, 0.0, []).tolist() == [0, 60]
+    assert spread_steps(run, 0.0, [10, 12, 70]).tolist() == [0, 12, 60]
+    some = stages(run, affordable=0.0).series
+    shared = [name for name in SERIES if not name.startswith("push")]
+    np.testing.assert_array_equal(
+        some[shared].to_array(), every.series[shared].sel(step=some.step).to_array()
+    )
+    for wrong in (-1.0, np.nan):
+        with pytest.raises(ValueError, match="affordable must be"):
+            stages(run, affordable=wrong)

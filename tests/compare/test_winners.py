@@ -28,6 +28,7 @@ from grokode.compare.lottery.winner_figures import (
 )
 from grokode.compare.lottery.winners import REASONS, winners, winners_json
 from grokode.theory import fourier, predictors
+from grokode.theory.neuron_flow import neuron_flow, neuron_seconds
 from grokode.theory.rule import TrainingRule
 
 FLOWS = ("ticket_flow", "neuron_flow", "clock_flow", "moment_flow")
@@ -450,8 +451,31 @@ def test_what_takes_long_is_left_out_unless_it_is_named(relu_run, monkeypatch):
     monkeypatch.setattr("grokode.compare.lottery.ladder.AFFORDABLE", 0.0)
     every = winners(relu_run)
     reason = every.accuracy_reason.sel(predictor="harmonic_flow").item()
-    assert reason.startswith("it would take about")
+    assert reason.startswith("left out, as it takes about")
     assert reason.endswith("ask for it by name")
     assert np.isnan(every.accuracy.sel(predictor="harmonic_flow"))
     named = winners(relu_run, ["harmonic_flow", "harmonic_flow:rows+1"])
     assert named.accuracy.notnull().all()
+
+
+def test_the_budget_is_spent_from_crude_to_fine(relu_run):
+    """What is left out is what no longer fits, and only that; the rest is scored as ever."""
+    whole = ladder(relu_run)
+    start, rule = whole.initial, whole.rule
+    costs = [one.seconds(start, rule) for one in predictors.PREDICTORS.values() if one.seconds]
+    assert min(costs) > 0
+    climbed = ladder(relu_run, affordable=sum(costs[:-1]))
+    some = winners(relu_run, climbed=climbed)
+    missing = some.predictor.values[some.accuracy.isnull().values]
+    assert missing.tolist() == ["harmonic_flow"]
+    some, every = (one.drop_sel(predictor="harmonic_flow") for one in (some, winners(relu_run)))
+    np.testing.assert_array_equal(some.accuracy, every.accuracy)
+
+
+def test_a_flow_of_neurons_tells_its_cost_by_a_few_of_them():
+    """The plateau's end from 64 neurons of 640 is that of all, to a tenth."""
+    start = nets.gaussian(p=7, neurons=640, scale=0.1, seed=0)
+    rule = TrainingRule(p=7, learning_rate=0.5, steps=10**6)
+    whole = neuron_flow(start, rule, [rule.steps])
+    steps = neuron_seconds(start, rule) / (640 * 28 / 1.1e9)
+    assert steps == pytest.approx(whole.attrs["stopped"], rel=0.1)

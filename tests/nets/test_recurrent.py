@@ -260,7 +260,8 @@ def test_a_run_keeps_every_parameter_and_the_split(tmp_path):
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_resumed_training_is_that_which_never_stopped(tmp_path, optimizer):
-    config = replace(LOOP, optimizer=optimizer, learning_rate=0.01)
+    # Sixteen steps to an epoch: the second, whose batches are drawn, is broken off in its middle.
+    config = replace(LOOP, optimizer=optimizer, learning_rate=0.01, batch=10)
     whole = nets.train(config, tmp_path / "whole")
     nets.train(replace(config, steps=20), tmp_path / "parts")
     parts = nets.train(config, tmp_path / "parts", resume=True)

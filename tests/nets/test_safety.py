@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from grokode import nets
 from grokode.nets.training.config import TrainingConfig
@@ -168,11 +169,29 @@ def test_an_altered_manifest_is_named(tmp_path):
         nets.open_run(run.path)
 
 
-def test_an_altered_optimiser_state_stops_a_resume(tmp_path):
-    config = dataclasses.replace(SMALL, optimizer="adamw", learning_rate=0.01)
-    run = nets.train(config, tmp_path / "run")
-    flip_a_bit(run.path / "state-60.pth")
-    longer = dataclasses.replace(config, steps=80)
+ADAMW = dataclasses.replace(SMALL, optimizer="adamw", learning_rate=0.01)
+
+
+@pytest.mark.parametrize("harm", ["bit", "cut", "remove"])
+def test_a_damaged_state_costs_one_checkpoint(tmp_path, harm):
+    """The training goes on from the one before, to the same bits, and says so."""
+    longer = dataclasses.replace(ADAMW, steps=80)
+    whole = nets.train(longer, tmp_path / "whole")
+    run = nets.train(ADAMW, tmp_path / "run")
+    harmed(run.path / "state-60.pth", harm)
+    # What was learned by step 60 can be read all the same.
+    np.testing.assert_array_equal(nets.open_run(run.path).weights.step, [0, 20, 40, 60])
+    with pytest.warns(UserWarning, match=r"state-60\.pth is missing.* goes on from step 40"):
+        resumed = nets.train(longer, run.path, resume=True)
+    for name in ("weights", "metrics"):
+        xr.testing.assert_equal(getattr(resumed, name).load(), getattr(whole, name).load())
+
+
+def test_without_a_whole_state_a_resume_is_refused_and_nothing_is_lost(tmp_path):
+    run = nets.train(ADAMW, tmp_path / "run")
+    for step in (40, 60):
+        flip_a_bit(run.path / f"state-{step}.pth")
+    longer = dataclasses.replace(ADAMW, steps=80)
     with pytest.raises(ValueError, match=r"state-60\.pth is missing or was altered"):
         nets.train(longer, run.path, resume=True)
     np.testing.assert_array_equal(nets.open_run(run.path).weights.step, [0, 20, 40, 60])
@@ -241,3 +260,13 @@ def test_metadata_that_is_missing_is_named(tmp_path):
     (run.path / "arrays.zarr" / "metrics" / "train_loss" / "zarr.json").unlink()
     with pytest.raises(ValueError, match="damaged at 'metrics/train_loss'"):
         _ = nets.open_run(run.path).metrics
+
+
+def test_a_run_shown_in_a_notebook_or_a_shell_obeys_no_name(tmp_path):
+    """A folder's name may hold what a terminal or a browser takes for a command."""
+    name = "<img src=x onerror=1>\x1b]0;title\x07\u202egpj"
+    run = nets.train(SMALL, tmp_path / name)
+    shown = nets.open_run(run.path)._repr_html_() + repr(run)
+    assert not set("\x1b\x07\u202e") & set(shown)
+    assert r"\x1b]0;title\x07\u202egpj" in shown
+    assert "<img" not in run._repr_html_()

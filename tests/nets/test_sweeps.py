@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from grokode import nets
+from grokode import executors, nets
 from grokode.nets import sweeps
 from grokode.nets.runs import RunWriter
 from grokode.nets.sweeps import engine
@@ -247,7 +247,7 @@ def test_a_full_disk_costs_its_own_point_and_is_gone_on_from(tmp_path, monkeypat
 
 def test_a_scheduler_that_does_not_answer_is_one_line(tmp_path, monkeypatch):
     pytest.importorskip("distributed", reason="grokode[cluster] is not installed")
-    monkeypatch.setattr(engine, "_ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr(executors, "_ANSWER_WITHIN", 0.2)
     sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
     with pytest.raises(OSError, match=r"no scheduler answers at tcp://127.0.0.1:9 within 0.2 s"):
         sweeps.run_sweep(sweep, tmp_path / "s", scheduler="tcp://127.0.0.1:9")

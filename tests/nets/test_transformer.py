@@ -8,7 +8,13 @@ import pytest
 import torch
 import xarray as xr
 
-from grokode.nets.networks import SummedEmbeddings, Transformer, transformer_model
+from grokode.nets.networks import (
+    SummedEmbeddings,
+    Transformer,
+    token_attention,
+    token_tables,
+    transformer_model,
+)
 from grokode.nets.networks.own_pairs import OwnPairs, kept_factors
 from grokode.nets.networks.token_tables import TableGradient
 from grokode.nets.tasks import Modular, split_pairs
@@ -153,6 +159,31 @@ def test_blocks_of_pairs_add_up(monkeypatch):
         both.append(gradients)
     for name in parameters:
         torch.testing.assert_close(both[0][name], both[1][name], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("equals", [True, False])
+def test_operations_for_a_gpu_and_loops_for_a_processor_attend_alike(equals):
+    network, p = Transformer(**SMALL, equals=equals, attention_rate=0.7), 7
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randint(p, (2, 3, 40), generator=generator)
+    back = torch.randn(3, 40, network.width, generator=generator, dtype=torch.float64)
+    tables = token_tables._tables(network, parameters_of(network, p, (0, 1, 2)))
+    pulled = tables.made(torch.zeros_like)
+    options = (p, network.heads, equals, network.attention_rate)
+    together = token_attention.ArrayAttention(x, y, *options)
+    heads = together.forward(tables)
+    together.back(pulled, back)
+    for seed in range(3):
+        part = slice(seed, seed + 1)
+        of_seed = tables.made(lambda t, part=part: t[part])
+        to_seed = of_seed.made(torch.zeros_like)
+        alone = token_attention.LoopAttention(x[part], y[part], *options)
+        # Forty sums of a few terms in another order.
+        torch.testing.assert_close(alone.forward(of_seed), heads[part], rtol=1e-13, atol=1e-14)
+        alone.back(to_seed, back[part])
+        expected = pulled.made(lambda t, part=part: t[part])
+        for one, other in zip(to_seed.given(), expected.given(), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-13)
 
 
 def test_start_has_the_published_scales():

@@ -28,14 +28,21 @@ cases = [
     (TicketFlow(5), [0.01, 9.0], {"rtol": 1e-4, "stop_norm": 4.0}),
     (TicketFlow(5), [9.0], {"max_steps": 3, "check": False}),
     (TicketFlow(5), [0.0], {}),
+    (TicketFlow(5), [0.01, 0.03], {"rtol": 1e-5, "dtype": "float32"}),
+    (ReLUFlow(5), [0.011, 0.03], {"method": "rk4", "step_size": 0.005, "dtype": "float32"}),
 ]
 for system, times, options in cases:
-    one = simulate(system, waves, times, **options)
     two = simulate(system, waves, times, device="cuda", **options)
+    dtype = options.pop("dtype", "float64")
+    one = simulate(system, waves, times, **options)
     np.testing.assert_array_equal(one.status, two.status)
     # The simulator takes the control's roots in double precision, so steps differ in the seventh
     # digit and results by a tenth of the tolerance.
     tolerance = 10 * options.get("rtol", 1e-8)
+    if dtype == "float32":  # a few hundred roundings of 6e-8
+        tolerance = max(tolerance, 1e-5)
+        # The same to float64's digits would mean that it was computed there.
+        assert abs(two.theta_hat / one.theta_hat - 1).max() > 1e-9
     np.testing.assert_allclose(one.theta_hat, two.theta_hat, rtol=tolerance)
     np.testing.assert_allclose(one.xi_hat, two.xi_hat, rtol=tolerance)
     np.testing.assert_allclose(one.stop_time, two.stop_time, rtol=tolerance)
@@ -59,7 +66,7 @@ def test_simulated_device_agrees_with_the_cpu():
         "BLEW_UP",
         "STOPPED",
         "TOO_MANY_STEPS",
-        "REACHED",
+        *["REACHED"] * 3,
     ]
 
 
@@ -81,6 +88,35 @@ def test_device_agrees_with_the_closed_form(method):
         # Tens of steps of 1e-10.
         np.testing.assert_allclose(path.theta_hat[i], truth[0], rtol=1e-7)
         np.testing.assert_allclose(path.xi_hat[i], truth[1], rtol=1e-7)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not has_device(), reason="no CUDA device")
+@pytest.mark.parametrize("options", [{"rtol": 1e-5}, {"method": "rk4", "step_size": 1e-3}])
+def test_single_precision_on_a_device(options):
+    A, B = 0.3 * np.random.default_rng(1).normal(size=(2, 1000, 2)) @ [1, 1j]
+    time = 0.5 * exact.blowup_time(A, B, 5).min()
+    if "step_size" in options:
+        options = options | {"step_size": time / 200}
+    path = simulate(TicketFlow(5), (A, B), [time], device="cuda", dtype="float32", **options)
+    truth = exact.evolve(A, B, 5, time)
+    size = np.hypot(*map(abs, truth))
+    # Ten times the tolerance of a step, and hundreds of roundings of 6e-8.
+    assert (abs(path.theta_hat[0] - truth[0]) < 1e-4 * size).all()
+    assert (abs(path.xi_hat[0] - truth[1]) < 1e-4 * size).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"dtype": "float32"}, 'for device="cuda"'),
+        ({"dtype": "float32", "device": "cuda"}, "rtol must be at least 1e-6"),
+        ({"dtype": "half"}, "dtype must be float64 or float32"),
+    ],
+)
+def test_formats_that_are_not_there_are_named(options, match):
+    with pytest.raises(ValueError, match=match):
+        simulate(TicketFlow(5), (1.0, 1.0), [0.01], **options)
 
 
 @pytest.mark.skipif(has_device(), reason="there is a CUDA device")

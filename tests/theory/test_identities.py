@@ -16,6 +16,7 @@ from grokode.theory.identities import (
     logits,
     mergers,
     moments,
+    pair_errata,
     relu,
 )
 from grokode.theory.identities.base import all_hold, canonical, holds_if, vanishes
@@ -118,8 +119,11 @@ PERTURBED = {
     "pair, end without rates": lambda: mergers.closed_form(low=mergers.Y),
     "pair, another invariant": lambda: mergers.closed_form(high=mergers.x + mergers.kappa),
     "pair, stability": lambda: mergers.stability(3),
-    "pair, rate of d": lambda: mergers.distance_rate(mergers.delta),
-    "pair, rate of an output": lambda: mergers.output_rate(mergers.dy),
+    "pair, rate of d": lambda: pair_errata.distance_rate(pair_errata.delta),
+    "pair, two variables": lambda: pair_errata.two_variables(
+        pair_errata.tau_h / (2 * pair_errata.tau_y**2)
+    ),
+    "pair, rate of an output": lambda: pair_errata.output_rate(pair_errata.dy),
 }
 
 

@@ -131,3 +131,27 @@ def test_bad_input_is_named():
         moment_flow.moment_flow(start, TrainingRule(p=5, activation="relu"), [1])
     with pytest.raises(ValueError, match="momentum must be"):
         moment_flow.clock_flow(start, TrainingRule(p=5, momentum=0.9), [1])
+
+
+@pytest.mark.parametrize("clocks", [True, False])
+def test_a_time_of_its_own_is_the_limit_of_small_steps(clocks):
+    """Euler's error halves with its step, so twice the finer less the coarser is of order 2."""
+    start = nets.gaussian(11, 30, 0.2, seed=0)
+    follow = moment_flow.clock_flow if clocks else moment_flow.moment_flow
+    coarse, fine = (
+        follow(start, TrainingRule(p=11, learning_rate=100 / steps), [steps]).isel(step=0)
+        for steps in (1000, 2000)
+    )
+    limit = 2 * fine.xi_hat - coarse.xi_hat
+    own = moment_flow.flow_for(start, TrainingRule(p=11), 100.0, clocks=clocks).xi_hat
+    # Past the plateau, where errors of a step no longer grow: some ten times that of one step.
+    assert abs(limit).max() > 2 * abs(start.xi_hat).max()
+    assert abs(own - limit).max() < 2e-3 * abs(limit).max()
+    assert abs(fine.xi_hat - limit).max() > 1e-5 * abs(limit).max()
+
+
+def test_a_time_that_is_none_is_refused():
+    start = nets.gaussian(5, 4, 0.1, seed=0)
+    for time in (-1.0, np.inf, np.nan):
+        with pytest.raises(ValueError, match="time must be at least 0 and finite"):
+            moment_flow.flow_for(start, TrainingRule(p=5), time, clocks=False)

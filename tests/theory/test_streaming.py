@@ -1,15 +1,18 @@
 """Streams of winners: the right law, the same numbers after a kill, and nothing overwritten."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 import xarray as xr
 
+from grokode.executors import Ended, WorkerDiedError
 from grokode.theory import exact, fourier, streaming
 from grokode.theory.streaming import stream_winners
 
@@ -66,6 +69,52 @@ def test_resumed_equals_uninterrupted(tmp_path, monkeypatch):
     xr.testing.assert_identical(
         stream_winners(7, 2000, 0.1, 3, path, chunk=256, resume=True).load(), whole.load()
     )
+
+
+def test_workers_decide_the_same_and_one_may_be_killed(tmp_path):
+    whole = stream_winners(out=tmp_path / "whole", **(SMALL | {"neurons": 20_000})).load()
+    path, killed = tmp_path / "shared", []
+
+    def kill():
+        """As soon as a chunk is there, a worker is not."""
+        journal = path / "stream.jsonl"
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not (journal.exists() and _lines(journal) > 1):
+            time.sleep(0.002)
+        for child in multiprocessing.active_children()[:1]:
+            os.kill(child.pid, signal.SIGKILL)
+            killed.append(child.pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    shared = stream_winners(out=path, workers=2, **(SMALL | {"neurons": 20_000})).load()
+    killer.join()
+    assert killed
+    xr.testing.assert_identical(shared, whole)
+
+
+def test_chunks_are_written_in_their_order_whoever_is_first(monkeypatch):
+    def backwards(function, chunks, **options):
+        return (Ended(i, (i, i), None, 0) for i in (2, 0, 1, 4, 3))
+
+    monkeypatch.setattr(streaming, "run_tasks", backwards)
+    assert list(streaming._in_order(streaming._decide, [()] * 5, 2, None)) == [
+        (i, i) for i in range(5)
+    ]
+
+
+def test_a_chunk_that_nobody_decides_ends_the_stream(tmp_path, monkeypatch):
+    def failing(function, chunks, **options):
+        yield Ended(0, function(*chunks[0]), None, 0)
+        yield Ended(1, None, WorkerDiedError("its worker died 3 times"), 0)
+
+    whole = stream_winners(out=tmp_path / "whole", **SMALL).load()
+    with monkeypatch.context() as patched:
+        patched.setattr(streaming, "run_tasks", failing)
+        with pytest.raises(RuntimeError, match=r"neurons 256 to 512 .* resume=True goes on"):
+            stream_winners(out=tmp_path / "s", workers=2, **SMALL)
+    assert _lines(tmp_path / "s" / "stream.jsonl") == 2
+    xr.testing.assert_identical(reread(tmp_path / "s"), whole)
 
 
 def _lines(file):
@@ -126,6 +175,7 @@ def test_foreign_stores_are_refused(tmp_path):
         ({"scale": np.nan}, "scale"),
         ({"seed": -1}, "seed"),
         ({"chunk": 100}, "multiple of 256"),
+        ({"workers": 0}, "workers"),
     ],
 )
 def test_bad_input_is_named(options, match, tmp_path):

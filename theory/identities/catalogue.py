@@ -11,6 +11,7 @@ from grokode.theory.identities import (
     logits,
     mergers,
     moments,
+    pair_errata,
     pair_flow,
     relu,
 )
@@ -25,6 +26,7 @@ IDENTITIES: tuple[Identity, ...] = (
     *logits.IDENTITIES,
     *pair_flow.IDENTITIES,
     *mergers.IDENTITIES,
+    *pair_errata.IDENTITIES,
     *moments.IDENTITIES,
     *relu.IDENTITIES,
     *errata.IDENTITIES,

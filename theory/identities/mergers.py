@@ -31,17 +31,13 @@ __all__ = [
     "IDENTITIES",
     "along_pair",
     "closed_form",
-    "distance_rate",
-    "output_rate",
     "published_criterion_suffices",
     "stability",
     "three_variables",
 ]
 
-SUMMARY = "a public summary of arXiv:2507.09897"
-
 kappa, x = sp.symbols("kappa x", positive=True)
-A, dy, ytilde = sp.symbols("A dy ytilde", real=True)
+A = sp.Symbol("A", real=True)
 
 
 def three_variables(w_rate: sp.Expr | None = None) -> Verdict:
@@ -208,51 +204,6 @@ def _final_direction() -> Verdict:
     )
 
 
-def distance_rate(scale: sp.Expr) -> Verdict:
-    """Whether d' = -scale d / (4 tau_h); w is delta^2 U - delta c.
-
-    Examples
-    --------
-    >>> w = delta**2 * U - delta * c
-    >>> distance_rate(w / delta**2).holds, distance_rate(w).holds
-    (True, False)
-    """
-    return vanishes(PAIR[delta] + scale * delta / (4 * tau_h))
-
-
-def output_rate(rate: sp.Expr) -> Verdict:
-    """Whether dy_i' = rate, for one output dy_i = u_i delta with target ytilde_i.
-
-    Examples
-    --------
-    >>> mean = (delta**2 * U - delta * c) / delta**2
-    >>> output_rate(-(dy - ytilde) * delta**2 / (8 * tau_y) - mean * dy / (4 * tau_h)).holds
-    True
-    """
-    u = dy / delta
-    u_rate = -(dy - ytilde) * delta / (4 * N * tau_y)
-    return vanishes(u_rate * delta + u * PAIR[delta] - rate)
-
-
-def _variance_of_targets() -> Verdict:
-    # Equal targets have no variance, and keep the states apart.
-    at = {kappa: 1, Y: 4, A: -3}
-    end = (A / 2 + sp.sqrt(A**2 / 4 + kappa * Y)).subs(at)
-    return holds_if(
-        sp.Eq(end, 0),
-        "kappa = 1, every ytilde_i = 2, so the variance is 0 and Y = 4, A_high = -3: |d|^2 ends "
-        f"at {end}",
-    )
-
-
-def _inverse_in_the_invariant() -> Verdict:
-    # Two readings of the printed inverse, of the second term and of all of it.
-    whole = 1 / (x - kappa * U)
-    return all_hold(
-        [("of the fraction", closed_form(high=x - kappa / U)), ("of all", closed_form(high=whole))]
-    )
-
-
 IDENTITIES = (
     Identity(
         "pair_three_variables",
@@ -335,34 +286,5 @@ IDENTITIES = (
         f"{SOURCE}, section 4, read as sufficient",
         False,
         lambda: published_criterion_suffices(sp.Matrix([2, 1]), sp.Matrix([9, sp.Rational(2, 3)])),
-    ),
-    Identity(
-        "distance_rate_published",
-        r"\dot d = -\tfrac{1}{4\tau_h}w\,d \text{ (without } 1/|d|^2)",
-        f"{SUMMARY}, equation 3",
-        False,
-        lambda: distance_rate(delta**2 * U - delta * c),
-    ),
-    Identity(
-        "output_rate_published",
-        r"\dot{dy_i} = -w_i\,dy_i",
-        f"{SUMMARY}, equation 3",
-        False,
-        lambda: output_rate(-(dy**2 - dy * ytilde) * dy),
-    ),
-    Identity(
-        "merger_variance_published",
-        r"|d|^2 \to 0 \iff A_{high} < 0 \text{ and the variance of } \tilde y_i"
-        r"\text{ over continuations is } 0",
-        f"{SUMMARY}, equation 4",
-        False,
-        _variance_of_targets,
-    ),
-    Identity(
-        "merger_invariant_published",
-        r"A_{high} \text{ with the inverse of } \langle|dy_i|^2\rangle/|d|^2",
-        f"{SUMMARY}, equation 5",
-        False,
-        _inverse_in_the_invariant,
     ),
 )

@@ -1,0 +1,119 @@
+"""What becomes of a network whose weights are predicted: loss and accuracy over the steps."""
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import logsumexp
+
+from grokode.compare.common.events import GENERALISED, SUSTAINED, Boundary, boundary
+from grokode.nets.networks.two_layer_model import logits
+from grokode.theory import fourier
+
+__all__ = ["course", "foretold", "half_loss"]
+
+
+def course(
+    path: xr.Dataset, activation: str, train_pairs: ArrayLike, test_pairs: ArrayLike
+) -> xr.Dataset:
+    """Loss and accuracies of the networks along a path of spectra.
+
+    Parameters
+    ----------
+    path : Dataset
+        Spectrum (step, neuron, frequency), predicted or observed.
+    activation : str
+    train_pairs, test_pairs : integers (n, 2)
+
+    Returns
+    -------
+    Dataset over ``step``
+        ``train_loss`` (nats), ``train_accuracy`` and ``test_accuracy``; NaN where a weight is, and
+        where there are no such pairs.
+
+    Examples
+    --------
+    >>> wave = np.cos(2 * np.pi * np.arange(5) / 5)[None]
+    >>> path = fourier.spectrum(wave, wave).expand_dims(step=[0])
+    >>> run = course(path, "quadratic", [(0, 0), (1, 2)], [])
+    >>> run.train_accuracy.values.tolist(), run.test_accuracy.isnull().values.tolist()
+    ([0.5], [True])
+    """
+    train, test = (
+        np.asarray(pairs, dtype=np.int64).reshape(-1, 2) for pairs in (train_pairs, test_pairs)
+    )
+    # The network is symmetric: a pair and its mirror image are computed once.
+    both = np.sort(np.concatenate([train, test]), axis=1)
+    pairs, place = np.unique(both, axis=0, return_inverse=True)
+    weights = fourier.weights(path)
+    rows = []
+    for theta, xi in zip(weights.theta.values, weights.xi.values, strict=True):
+        if not (np.isfinite(theta).all() and np.isfinite(xi).all()):
+            rows.append((np.nan, np.nan, np.nan))
+            continue
+        outputs = logits(theta, xi, activation, pairs)
+        answers = pairs.sum(1) % theta.shape[1]
+        own = outputs[np.arange(len(pairs)), answers]
+        losses = (logsumexp(outputs, axis=1) - own)[place]
+        right = (outputs.argmax(1) == answers)[place]
+        rows.append((_mean(losses[: len(train)]), *map(_mean, np.split(right, [len(train)]))))
+    loss, known, held_out = np.reshape(rows, (-1, 3)).T
+    return xr.Dataset(
+        {
+            "train_loss": ("step", loss, {"units": "nats"}),
+            "train_accuracy": ("step", known),
+            "test_accuracy": ("step", held_out),
+        },
+        {"step": path.step.values},
+    )
+
+
+def foretold(
+    run: xr.Dataset, threshold: float = GENERALISED, sustained: int = SUSTAINED
+) -> tuple[Boundary, Boundary]:
+    """From when on all training pairs are known, and from when on the test pairs.
+
+    Defined as `grokode.compare.common.events` has them for trainings, at the steps of the course.
+
+    Parameters
+    ----------
+    run : Dataset
+        From `course`.
+    threshold : float
+        Test accuracy from which on it has generalised.
+    sustained : int
+        Steps in a row at which a condition has to hold.
+
+    Examples
+    --------
+    >>> known = ("step", [0.5, 1.0, 1.0]), ("step", [0.0, 0.5, 0.9])
+    >>> run = xr.Dataset(dict(zip(["train_accuracy", "test_accuracy"], known)), {"step": [0, 5, 9]})
+    >>> [event.step for event in foretold(run, threshold=0.9, sustained=1)]
+    [5, 9]
+    """
+    steps = run.step.values
+    return (
+        boundary(steps, run.train_accuracy, 1.0, sustained, "training accuracy"),
+        boundary(steps, run.test_accuracy, threshold, sustained, "test accuracy"),
+    )
+
+
+def half_loss(losses: xr.DataArray) -> float:
+    """First step at which a loss is at most half of what it was at the first, NaN if there is none.
+
+    Parameters
+    ----------
+    losses : DataArray (step)
+        Values that are NaN are left out.
+
+    Examples
+    --------
+    >>> half_loss(xr.DataArray([2.0, np.nan, 1.5, 1.0], {"step": [0, 10, 20, 30]}))
+    30.0
+    """
+    known = losses.dropna("step")
+    halved = known.step.values[known.values <= known.values[:1] / 2]
+    return float(halved[0]) if halved.size else np.nan
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else np.nan

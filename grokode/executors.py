@@ -1,0 +1,156 @@
+"""Tasks on whatever runs them: processes of this machine, or those of a dask cluster.
+
+The engine is any executor of `concurrent.futures`. A task must be idempotent, since one whose
+worker died is given to another, and a cluster may run one twice.
+"""
+
+import multiprocessing
+import os
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+__all__ = ["Ended", "WorkerDiedError", "cores", "run_tasks"]
+
+_DEATHS = 3
+"""Times that workers may die at a task before it is given up."""
+_ANSWER_WITHIN = 10
+"""Seconds for a scheduler to answer."""
+
+
+class WorkerDiedError(RuntimeError):
+    """A task at which worker after worker died."""
+
+
+class Ended(NamedTuple):
+    """A task that has ended."""
+
+    task: int
+    """Which of the tasks"""
+    result: Any
+    """What the function returned; None if it raised"""
+    error: Exception | None
+    """What it raised"""
+    running: int
+    """How many others are being run"""
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_tasks(
+    function: Callable[..., Any],
+    tasks: Sequence[tuple[Any, ...]],
+    *,
+    workers: int | None = None,
+    scheduler: str | None = None,
+) -> Iterator[Ended]:
+    """Call a function once for every task, several at once, and yield them as they end.
+
+    Parameters
+    ----------
+    function : function (*task)
+        Of a module, so that another process can import it.
+    tasks : sequence of tuples
+        Arguments of each call.
+    workers : int, optional
+        Processes; as many as there are cores if not given.
+    scheduler : str, optional
+        Address of a dask scheduler, whose workers run the tasks instead.
+
+    Yields
+    ------
+    Ended
+        In whatever order. A task whose worker dies is run again, up to three times.
+
+    Raises
+    ------
+    OSError
+        If the scheduler does not answer.
+
+    Examples
+    --------
+    >>> sorted((end.task, end.result) for end in run_tasks(pow, [(2, 3), (3, 2)], workers=1))
+    [(0, 8), (1, 9)]
+    """
+    queue, deaths = deque(range(len(tasks))), Counter[int]()
+    while queue:
+        with _executor(workers, scheduler, len(queue)) as (executor, at_once):
+            running: dict[Future[Any], int] = {}
+            whole = _refill(executor, at_once, function, tasks, queue, running)
+            while running:
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                ended = []
+                for future in done:
+                    index = running.pop(future)
+                    error = future.exception()
+                    if isinstance(error, BrokenProcessPool):
+                        # A worker died, and its pool with it: a new one runs what is left.
+                        whole = False
+                        deaths[index] += 1
+                        if deaths[index] < _DEATHS:
+                            queue.append(index)
+                            continue
+                        error = WorkerDiedError(f"its worker died {_DEATHS} times")
+                    ended.append((index, None if error else future.result(), error))
+                # Before anybody looks at what has ended, so that no worker waits for that.
+                whole = whole and _refill(executor, at_once, function, tasks, queue, running)
+                for index, result, error in ended:
+                    if error is not None and not isinstance(error, Exception):
+                        raise error
+                    yield Ended(index, result, error, len(running))
+
+
+def _refill(
+    executor: Executor,
+    at_once: int,
+    function: Callable[..., Any],
+    tasks: Sequence[tuple[Any, ...]],
+    queue: deque[int],
+    running: dict[Future[Any], int],
+) -> bool:
+    """Submit what there is room for; returns whether the executor takes it."""
+    while queue and len(running) < at_once:
+        try:
+            running[executor.submit(function, *tasks[queue[0]])] = queue[0]
+        except BrokenProcessPool:
+            return False
+        queue.popleft()
+    return True
+
+
+@contextmanager
+def _executor(
+    workers: int | None, scheduler: str | None, tasks: int
+) -> Iterator[tuple[Executor, int]]:
+    """What runs tasks, and how many it is given at once."""
+    if scheduler is None:
+        count = min(workers or cores(), tasks)
+        # Spawned, not forked: threads of torch and numba do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(count, mp_context=context)
+        try:
+            yield pool, count
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise ValueError("scheduler needs dask; install grokode[cluster]") from None
+    try:
+        client = Client(scheduler, timeout=_ANSWER_WITHIN)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"no scheduler answers at {scheduler} within {_ANSWER_WITHIN} s ({error}); start one "
+            "with dask scheduler, or leave --scheduler out"
+        ) from error
+    with client:
+        yield client.get_executor(), tasks

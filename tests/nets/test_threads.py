@@ -1,0 +1,148 @@
+"""Seeds shared by threads: the same bits as on one, and nothing left behind, whatever happens."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from grokode import nets
+from grokode.nets.networks.fused import FusedGradient
+from grokode.nets.training.workers import Workers
+
+SILENT = {"checkpoint_every": 1000, "log_every": 1000}
+TWO_LAYER = {"p": 23, "neurons": 128, "learning_rate": 0.01, "train_fraction": 0.75, "steps": 10}
+TRANSFORMER = {"p": 23, "width": 16, "heads": 2, "neurons": 128}
+# Large enough that a seed is computed by itself, each network's objective another one.
+CONFIGS = {
+    "fused": nets.TrainingConfig(activation="relu", optimizer="adamw", **TWO_LAYER, **SILENT),
+    "written out": nets.TrainingConfig(activation="gelu", dropout=0.1, **TWO_LAYER, **SILENT),
+    "embedding": nets.TrainingConfig(activation="relu", embedding=8, **TWO_LAYER, **SILENT),
+    "autograd": nets.TrainingConfig(
+        network="summed_embeddings", p=23, width=128, steps=5, train_fraction=0.5, **SILENT
+    ),
+    "transformer": nets.preset("nanda2023/small").replace(**TRANSFORMER, steps=5, **SILENT),
+    "two layers": nets.preset("nanda2023/small").replace(
+        **TRANSFORMER, layers=2, steps=3, **SILENT
+    ),
+    "recurrent": nets.preset("vanrossem2025/parity").replace(steps=25, **SILENT),
+}
+
+
+@pytest.fixture
+def threads():
+    """Sets torch's threads; they are as before in the end."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def seed_threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("seeds")]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_same_bits_on_one_thread_and_on_three(name, tmp_path, threads):
+    runs = {}
+    for count in (1, 3):
+        threads(count)
+        runs[count] = nets.train(CONFIGS[name], tmp_path / str(count), seeds=[5, 0, 2, 7])
+        assert torch.get_num_threads() == count
+    for parameter in runs[1].parameters:
+        one, three = (runs[count].parameters[parameter].values for count in (1, 3))
+        np.testing.assert_array_equal(one, three)
+        assert (one[:, 0] != one[:, -1]).any(), "nothing was trained"
+    assert runs[1].metrics.equals(runs[3].metrics)
+    threads(1)
+    alone = nets.train(CONFIGS[name].replace(seed=2), tmp_path / "alone")
+    for parameter, values in runs[3].select(2).parameters.items():
+        # Where a seed lies in memory may decide in which order a product is summed.
+        np.testing.assert_allclose(values, alone.parameters[parameter], rtol=1e-4, atol=1e-6)
+
+
+def test_every_thread_takes_part_and_none_has_threads_of_its_own(tmp_path, threads, monkeypatch):
+    threads(2)
+    together, seen = threading.Barrier(2, timeout=60), {}
+    computed = FusedGradient.__call__
+
+    def both_at_once(self, step):
+        if step == 3 and len(seen) < 2:
+            seen[threading.current_thread().name] = torch.get_num_threads()
+            together.wait()
+        return computed(self, step)
+
+    monkeypatch.setattr(FusedGradient, "__call__", both_at_once)
+    nets.train(CONFIGS["fused"], tmp_path / "run", seeds=[0, 1])
+    assert seen == {"MainThread": 1, "seeds_0": 1}
+    assert not seed_threads()
+
+
+def test_where_torch_has_one_thread_no_other_is_begun(tmp_path, threads):
+    """As in the processes of a sweep, which share the cores already."""
+    threads(1)
+    counts = []
+    nets.train(
+        CONFIGS["fused"].replace(log_every=1),
+        tmp_path / "run",
+        seeds=[0, 1, 2],
+        on_step=lambda *_: counts.append(len(seed_threads())),
+    )
+    assert set(counts) == {0}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("where", ["MainThread", "seeds_0"])
+def test_an_error_in_any_thread_ends_the_training_and_leaves_it_whole(
+    tmp_path, threads, monkeypatch, where, error
+):
+    threads(2)
+    config = CONFIGS["fused"].replace(steps=40, checkpoint_every=4)
+    whole = nets.train(config, tmp_path / "whole", seeds=range(6))
+    computed = FusedGradient.__call__
+
+    there = threading.Event()
+
+    def interrupted(self, step):
+        if step >= 10 and threading.current_thread().name == where:
+            there.set()
+            raise error
+        if step >= 10:
+            there.wait(60)
+        return computed(self, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(FusedGradient, "__call__", interrupted)
+        with pytest.raises(error):
+            nets.train(config, tmp_path / "run", seeds=range(6))
+    assert not seed_threads()
+    assert torch.get_num_threads() == 2
+    assert nets.open_run(tmp_path / "run").parameters["theta"].step[-1] >= 8
+    run = nets.train(config, tmp_path / "run", seeds=range(6), resume=True)
+    np.testing.assert_array_equal(run.parameters["theta"], whole.parameters["theta"])
+
+
+def test_a_diverging_seed_leaves_the_others_to_the_threads(tmp_path, threads):
+    config = nets.TrainingConfig(
+        p=23, neurons=128, learning_rate=10.0, scale=1.0, steps=40, checkpoint_every=10
+    )
+    ends = []
+    for count in (1, 2):
+        threads(count)
+        with pytest.raises(nets.DivergedError):
+            nets.train(config, tmp_path / str(count), seeds=range(6))
+        run = nets.open_run(tmp_path / str(count))
+        ends.append((run.ended, run.parameters["xi"].values))
+    assert 0 < len(ends[0][0]) < 6
+    assert ends[0][0] == ends[1][0]
+    np.testing.assert_array_equal(ends[0][1], ends[1][1])
+
+
+def test_after_an_error_no_further_call_is_made():
+    made = []
+
+    def fail():
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        Workers().run([fail, lambda: made.append(1)])
+    assert not made

@@ -1,0 +1,42 @@
+"""Tasks run elsewhere: each once as far as anybody sees, whatever happens to workers."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from grokode.executors import WorkerDiedError, run_tasks
+
+
+def die_once(marker, value):
+    """Kill the worker the first time; the second one finds the marker."""
+    if marker and not Path(marker).exists():
+        Path(marker).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if value < 0:
+        raise ValueError(f"negative: {value}")
+    return value * value
+
+
+def die(value):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_every_task_ends_though_a_worker_dies_and_one_raises(tmp_path):
+    tasks = [("", 1), (str(tmp_path / "died"), 2), ("", -3), ("", 4)]
+    ended = sorted(run_tasks(die_once, tasks, workers=2))
+    assert [end.task for end in ended] == [0, 1, 2, 3]
+    assert [end.result for end in ended] == [1, 4, None, 16]
+    assert str(ended[2].error) == "negative: -3"
+    assert (tmp_path / "died").exists()
+
+
+def test_a_task_that_kills_every_worker_is_given_up():
+    (ended,) = run_tasks(die, [(1,)], workers=1)
+    assert isinstance(ended.error, WorkerDiedError)
+    assert ended.result is None
+
+
+def test_no_tasks_start_no_workers():
+    assert list(run_tasks(pytest.fail, [], workers=1)) == []
