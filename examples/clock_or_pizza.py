@@ -89,3 +89,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=3_000)
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))
+
+# sphinx_gallery_thumbnail_path = 'images/clock_or_pizza.png'

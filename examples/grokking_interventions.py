@@ -120,3 +120,5 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=4)
     given = parser.parse_args()
     main(given.out, given.runs, seeds=given.seeds)
+
+# sphinx_gallery_thumbnail_path = 'images/grokking_interventions.png'

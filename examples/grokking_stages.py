@@ -103,3 +103,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=20_000)
     given = parser.parse_args()
     main(given.out, given.run, steps=given.steps)
+
+# sphinx_gallery_thumbnail_path = 'images/grokking_stages.png'

@@ -132,3 +132,5 @@ if __name__ == "__main__":
     parser.add_argument("--no-reports", action="store_true")
     given = parser.parse_args()
     main(given.out, given.runs, seeds=given.seeds, reports=not given.no_reports)
+
+# sphinx_gallery_thumbnail_path = 'images/published_configurations.png'

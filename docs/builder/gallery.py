@@ -5,18 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from recorded import LONG, UPPER
 from sphinx_gallery.scrapers import figure_rst
 
-LONG = {
-    "clock_or_pizza": "two minutes on one core",
-    "closing_proposition_1": "six minutes on one core",
-    "grokking_interventions": "an hour on one core",
-    "grokking_stages": "a few minutes on one core",
-    "published_configurations": "half an hour on two cores",
-}
-"""Examples that are not run when the site is built, and how long they take."""
 EXECUTED = rf"/(?!(?:{'|'.join(LONG)})\.py)[^/]+\.py$"
-"""Pattern of the paths of all others."""
+"""Pattern of the paths of the examples that are run."""
 
 
 def arguments(conf: dict[str, Any], script: dict[str, Any]) -> list[str]:
@@ -43,9 +36,10 @@ def recorded(app: Any, page: str, source: list[str]) -> None:
     """Show the recorded figure on the page of an example that was not run."""
     folder, _, name = page.rpartition("/")
     if folder == "examples" and name in LONG:
+        upper = "; the upper rows of the figure" if name in UPPER else ""
         told = (
-            f".. figure:: /images/{name}.png\n\n   Recorded: this example takes {LONG[name]} and "
-            "was not run when the page was built.\n\n"
+            f".. figure:: /images/{name}.png\n\n   Recorded{upper}. It takes {LONG[name]}, and "
+            "was not run when this page was built.\n\n"
         )
         source[0] = re.sub(r"^Data: ", told + "Data: ", source[0], count=1, flags=re.MULTILINE)
 
