@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.nn import functional
 
 from grokode import nets
@@ -22,7 +23,7 @@ from .record import row
 
 SILENT: dict[str, Any] = {"checkpoint_every": 10**9, "log_every": 10**9}
 EPOCHS = 1000
-Weights = dict[str, np.ndarray]
+Weights = dict[str, NDArray[Any]]
 
 
 def rows(
@@ -30,7 +31,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """Seconds for the published 1,000 epochs, from `timed` of them; alone, and seeds together."""
     config = nets.preset("vanrossem2025/parity", length=length, neurons=neurons, **SILENT)
-    epoch = config.data.epoch(0)
+    epoch = sum(-(-(2**n) // config.batch) for n in range(1, length + 1))
     steps = timed * epoch
     alone, theirs, together = (
         _a_step(side, steps) * EPOCHS * epoch
@@ -76,10 +77,11 @@ def ours(
 
 def plain(config: nets.TrainingConfig, steps: int) -> tuple[float, Weights]:
     """The same training as one writes it down first."""
+    neurons = int(config.neurons)
     start = {k: torch.tensor(v).float() for k, v in config.network.draw(config.data, 0).items()}
-    cell = torch.nn.RNN(2, config.network.neurons, nonlinearity="relu", batch_first=True)
-    readout = torch.nn.Linear(config.network.neurons, 2)
-    places = {
+    cell = torch.nn.RNN(2, neurons, nonlinearity="relu", batch_first=True)
+    readout = torch.nn.Linear(neurons, 2)
+    places: dict[str, Any] = {
         "input": cell.weight_ih_l0,
         "recurrent": cell.weight_hh_l0,
         "input_bias": cell.bias_ih_l0,
@@ -91,15 +93,14 @@ def plain(config: nets.TrainingConfig, steps: int) -> tuple[float, Weights]:
         for name, place in places.items():
             place.copy_(start[name])
     optimizer = torch.optim.SGD(list(places.values()), lr=config.learning_rate)
-    top, batch = config.data.length, config.data.batch
-    batches = Batches([np.arange(2**n) for n in range(1, top + 1)], batch, 0)
+    batches = Batches([np.arange(2**n) for n in range(1, config.length + 1)], config.batch, 0)
     began = time.process_time()
     for step in range(steps):
         codes, length = batches(step)
         bits = torch.from_numpy(codes)[:, None] >> torch.arange(length - 1, -1, -1) & 1
         wanted = functional.one_hot(bits.sum(1) % 2, 2).float()
         optimizer.zero_grad()
-        hidden = torch.ones(1, len(codes), config.network.neurons)
+        hidden = torch.ones(1, len(codes), neurons)
         _, last = cell(functional.one_hot(bits, 2).float(), hidden)
         functional.mse_loss(readout(last[0]), wanted).backward()
         optimizer.step()

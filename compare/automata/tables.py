@@ -138,29 +138,32 @@ def automaton_json(measured: Datasets) -> dict[str, Any]:
                 "disagreeing_merged",
             )
         },
-        "law": {
-            f"{within:g}": {
-                str(reading): {str(name): _number(value) for name, value in one.data_vars.items()}
-                for reading, one in measured["law"].sel(within=within).groupby("reading")
+        "law": _law(measured["law"]),
+        "rates": {
+            str(begin): {
+                "from_step": _number(one.begin_step),
+                "hidden_time": _number(one.hidden_time),
+                "output_time": _number(one.output_time),
+                "explained": {
+                    str(kind): _number(one.explained.sel(kind=kind)) for kind in one.kind.values
+                },
+                "drop_epoch": _number(one["drop"] / states.attrs["epoch"]),
             }
-            for within in states.within.values
+            for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
         },
-        "rates": _rates(pairs, states.attrs["epoch"]),
     }
 
 
-def _rates(pairs: xr.Dataset, epoch: float) -> dict[str, Any]:
+def _law(law: xr.Dataset) -> dict[str, Any]:
     return {
-        str(begin): {
-            "from_step": _number(one.begin_step),
-            "hidden_time": _number(one.hidden_time),
-            "output_time": _number(one.output_time),
-            "explained": {
-                str(kind): _number(one.explained.sel(kind=kind)) for kind in one.kind.values
-            },
-            "drop_epoch": _number(one["drop"] / epoch),
+        f"{within:g}": {
+            str(reading): {
+                str(name): _number(value.sel(reading=reading, within=within))
+                for name, value in law.data_vars.items()
+            }
+            for reading in law.reading.values
         }
-        for begin, one in ((b, pairs.sel(begin=b)) for b in pairs.begin.values)
+        for within in law.within.values
     }
 
 

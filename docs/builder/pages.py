@@ -37,6 +37,7 @@ CONTENTS = {
         [
             "results",
             "paper-to-code",
+            "speed",
             "past-the-plateau",
             "grokking",
             "transformer",

@@ -158,6 +158,7 @@ def law(rows: list[tuple[int, Any]]) -> dict[str, tuple[float, float]]:
             numbers[f"{reading}: {name}"] = interval(of_seed)
         numbers[f"{reading}: exponent of N"] = interval([at[1] for at in fits.values()])
         numbers[f"{reading}: log-odds to a symbol"] = interval([at[2] for at in fits.values()])
+        numbers[f"{reading}: log G"] = interval([at[2] / at[1] for at in fits.values()])
     return numbers
 
 
@@ -167,16 +168,22 @@ def main(out: Path, folder: Path | None = None, steps: float = 1.0, seeds: int =
         home = (Path(temporary) if folder is None else folder) / "merging-law"
         home.mkdir(parents=True, exist_ok=True)
         rows = {gain: list(rows_of(home, gain, steps, seeds)) for gain in GAINS}
-    told = {gain: law(of_gain) for gain, of_gain in rows.items()}
-    print("| | " + " | ".join(f"gain {gain:g}" for gain in told) + " |")
-    for name in next(iter(told.values())):
-        cells = [f"{numbers[name][0]:.3g} ± {numbers[name][1]:.2g}" for numbers in told.values()]
-        print(f"| {name} | " + " | ".join(cells) + " |")
-    draw(rows, told).savefig(out, dpi=150)
+    # A training that fits at most shows by what it merges why it does not generalise.
+    good = {
+        g: [(s, row) for s, row in of_gain if row["accuracy"] > 0.99] for g, of_gain in rows.items()
+    }
+    for title, some in (("all trainings", rows), ("those that generalise", good)):
+        told = {gain: law(of_gain) for gain, of_gain in some.items() if of_gain}
+        counts = " | ".join(f"gain {gain:g} ({len(some[gain])})" for gain in told)
+        print(f"| {title} | {counts} |")
+        for name in next(iter(told.values()), {}):
+            cells = [f"{n[name][0]:.3g} ± {n[name][1]:.2g}" for n in told.values()]
+            print(f"| {name} | " + " | ".join(cells) + " |")
+    draw({gain: good[gain] for gain in told}, told).savefig(out, dpi=150)
 
 
 def draw(rows: dict[float, list[tuple[int, Any]]], told: dict[float, Any]) -> Figure:
-    """Merged parts over N and over n - m, a line to a gain; accuracy of the law beside chance."""
+    """Merged parts over N and over n - m, a line to a gain; rankings by the law beside chance."""
     figure = Figure(figsize=(13, 4), layout="constrained")
     axes = figure.subplots(1, 3)
     colors = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#D55E00")
@@ -206,6 +213,8 @@ def draw(rows: dict[float, list[tuple[int, Any]]], told: dict[float, Any]) -> Fi
                 color=color,
                 label=f"gain {gain:g}",
             )
+    for ax in axes[:2]:
+        ax.set_ylim(-0.02, 0.7)
     axes[0].set(xlabel="continuations N, powers of 2", ylabel="part of the agreeing pairs merged")
     axes[1].set(xlabel=f"n - m: {READINGS[0]}", ylabel="part of the agreeing pairs merged")
     axes[0].legend(fontsize="small")
@@ -216,7 +225,7 @@ def draw(rows: dict[float, list[tuple[int, Any]]], told: dict[float, Any]) -> Fi
     axes[2].axhline(0.5, color="0.5", ls=":", label="chance")
     axes[2].set_xticks(range(len(told)), [f"{gain:g}" for gain in told])
     axes[2].set(xlabel="gain", ylabel="rankings right, on seeds not fitted")
-    axes[2].legend(fontsize="small")
+    axes[2].legend(fontsize="small", loc="lower left")
     return figure
 
 

@@ -19,14 +19,13 @@ from pathlib import Path
 import numpy as np
 import statsmodels.api as sm
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from scipy import stats
 
 from grokode import nets
 from grokode.compare.common.events import generalised, memorised
-from grokode.compare.common.style import AMBER, GREEN, NETWORK, SKY, THEORY, save_figure
+from grokode.compare.common.style import AMBER, GREEN, NETWORK, SKY, THEORY, plain_log, save_figure
 from grokode.compare.sweeps import numbers_of
 from grokode.theory.predictors import PREDICTORS
 
@@ -37,6 +36,8 @@ LATE = 2.0
 
 def events(run: nets.Run) -> dict[str, float]:
     """Steps at which a network has memorised and generalised, its norm there, and its phase."""
+    if run.metrics.step[-1] < run.config.steps:
+        raise ValueError("it is not trained to its end")
     steps = {"memorised": memorised(run).step, "generalised": generalised(run).step}
     norm = run.metrics.weight_norm**2
     row = {name: np.nan if step is None else float(step) for name, step in steps.items()}
@@ -126,34 +127,36 @@ def delay(result: nets.sweeps.SweepResult) -> Figure:
     exponents("delay", late, axes)
     folds = np.log((rows.squared_norm_memorised / rows.squared_norm_generalised).values)
     rate = np.exp(axes["learning_rate"] + axes["weight_decay"])
-    shrunk = folds > 0
-    print(f"the norm falls from memorising to generalising in {shrunk.mean():.0%} of them")
-    law = {"rate * decay": np.log(rate[shrunk]), "log norm ratio": np.log(folds[shrunk])}
-    exponents("delay (the law: -1 and 1)", late[shrunk], law)
-    alone = folds[shrunk] / (2 * rate[shrunk])
-    ratio = np.exp(late[shrunk]) / alone
-    print(
-        "delay over that of decay alone, log(norm ratio) / (rate decay): median "
-        f"{np.median(ratio):.2f}, middle half {np.quantile(ratio, 0.25):.2f} to "
-        f"{np.quantile(ratio, 0.75):.2f}"
-    )
+    print(f"the norm falls from memorising to generalising in {(folds > 0).mean():.0%} of them")
     figure = Figure(figsize=(10, 4.2), layout="constrained")
     left, right = figure.subplots(1, 2)
-    scattered(left, 1 / rate, np.exp(late), np.exp(axes["scale"]))
-    left.set(xlabel="1 / (learning rate × weight decay)", ylabel="delay (steps)")
-    image = scattered(right, alone, np.exp(late[shrunk]), np.exp(axes["scale"][shrunk]))
-    right.axline((alone.min(), alone.min()), slope=1, **THEORY, label="decay alone")
-    right.set(xlabel="log(norm ratio) / (rate × decay) (steps)", ylabel="delay (steps)")
-    right.legend()
+    scales = np.exp(axes["scale"])
+    image = left.scatter(1 / rate, np.exp(late), c=scales, norm="log", s=14)
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel="1 / (learning rate × weight decay)",
+        ylabel="steps from memorising to generalising",
+    )
+    ends = np.array([(1 / rate).min(), (1 / rate).max()])
+    middle = np.exp(np.median(late + np.log(rate)))
+    left.plot(ends, middle * ends, **THEORY, label="the law's slope")
+    left.legend()
+    right.scatter(1 / rate, np.exp(folds / 2), c=scales, norm="log", s=14)
+    right.axhline(1, color="0.5", linestyle=":")
+    right.set(
+        xscale="log",
+        xlabel="1 / (learning rate × weight decay)",
+        ylabel="norm at memorising / norm at generalising",
+    )
+    for axis in (left.xaxis, left.yaxis, right.xaxis):
+        plain_log(axis)
     figure.colorbar(image, ax=right, label="initial scale")
+    if (folds > 0).sum() > 10:
+        fell = folds > 0
+        law = {"rate * decay": np.log(rate[fell]), "log norm ratio": np.log(folds[fell])}
+        exponents("delay (the law: -1 and 1)", late[fell], law)
     return figure
-
-
-def scattered(ax: Axes, x: np.ndarray, y: np.ndarray, colours: np.ndarray) -> object:
-    """Dots on two logarithmic axes."""
-    image = ax.scatter(x, y, c=colours, norm="log", s=14, cmap="viridis")
-    ax.set(xscale="log", yscale="log")
-    return image
 
 
 def exponents(what: str, values: np.ndarray, logs: dict[str, np.ndarray]) -> np.ndarray:

@@ -123,7 +123,7 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="ensemble, blowup, streaming or training; all if not given.",
+            help="ensemble, blowup, streaming, training, pairs or recurrent; all if not given.",
         ),
     ] = None,
     out: Annotated[
