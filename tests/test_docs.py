@@ -14,6 +14,7 @@ import pytest
 import typer.main
 
 from grokode import compare, theory
+from grokode.theory import identities
 from grokode.cli import application
 
 ROOT = Path(__file__).parent.parent
@@ -21,7 +22,6 @@ DOCS = ROOT / "docs"
 WRITTEN = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 COMMANDS = typer.main.get_command(application()).commands
-
 
 
 def part_of_builder(name):
@@ -148,8 +148,22 @@ def test_commands_of_a_page_exist(path):
             assert given <= _options(COMMANDS[words[0]]), f"grokode {words}"
 
 
+def test_identities_of_the_pages_exist():
+    proved = [
+        words[2]
+        for path in WRITTEN
+        for words in lines_of_shell(path)
+        if words[:2] == ["grokode", "prove"] and words[2:3] != ["NAME"] and len(words) > 2
+    ]
+    paper = (DOCS / "paper-to-code.md").read_text()
+    refuted = [name for name in spans(paper) if re.fullmatch(r"\w+_published", name)]
+    assert len(proved) > 20
+    assert {*proved, *refuted} <= {identity.name for identity in identities.IDENTITIES}
+
+
 def _options(command):
-    return {name for option in command.params for name in option.opts} | {"--help"}
+    each = [option.opts + option.secondary_opts for option in command.params]
+    return {name for names in each for name in names} | {"--help"}
 
 
 def test_commands_page_has_every_command_and_option(made):
