@@ -14,8 +14,8 @@ import pytest
 import typer.main
 
 from grokode import compare, theory
-from grokode.theory import identities
 from grokode.cli import application
+from grokode.theory import identities
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
