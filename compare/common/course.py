@@ -45,7 +45,7 @@ def course(
     both = np.sort(np.concatenate([train, test]), axis=1)
     pairs, place = np.unique(both, axis=0, return_inverse=True)
     weights = fourier.weights(path)
-    rows = []
+    rows: list[tuple[float, ...]] = []
     for theta, xi in zip(weights.theta.values, weights.xi.values, strict=True):
         if not (np.isfinite(theta).all() and np.isfinite(xi).all()):
             rows.append((np.nan, np.nan, np.nan))

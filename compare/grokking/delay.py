@@ -80,8 +80,7 @@ def delay(
         _flow(run, staged, threshold, affordable),
     ]
     steps = np.array([row[:2] for row in told], dtype=float)
-    observed = [at.step for at in (staged.memorised, staged.generalised)]
-    known = None not in observed
+    observed = [-1 if at.step is None else at.step for at in (staged.memorised, staged.generalised)]
     return xr.Dataset(
         {
             "memorised": ("theory", steps[:, 0], {"units": "optimiser steps"}),
@@ -91,9 +90,9 @@ def delay(
         },
         {"theory": list(THEORIES)},
         {
-            "memorised": -1 if observed[0] is None else observed[0],
-            "generalised": -1 if observed[1] is None else observed[1],
-            "delay": observed[1] - observed[0] if known else -1,
+            "memorised": observed[0],
+            "generalised": observed[1],
+            "delay": -1 if -1 in observed else observed[1] - observed[0],
         },
     )
 
@@ -110,7 +109,8 @@ def _published_law(staged: Stages) -> tuple[float, float, str]:
         return np.nan, np.nan, reason
     norms = staged.series.weight_norm.sel(step=at).values
     after = np.log(norms[0] / norms[1]) / (decay.rate * decay.strength)
-    return staged.memorised.step, staged.memorised.step + after, ""
+    begin = float(staged.memorised.step or 0)
+    return begin, begin + after, ""
 
 
 def _held_forces(run: Run, staged: Stages, threshold: float) -> tuple[float, float, str]:
@@ -162,13 +162,13 @@ def _flow(
     reason = predictor.covers(rule)
     assert predictor.predict is not None
     assert predictor.seconds is not None
-    seconds = predictor.seconds(rule, run.config.neurons)
+    at = run.weights.sel(step=steps[0])
+    initial = fourier.spectrum(at.theta.values, at.xi.values)
+    seconds = predictor.seconds(initial, rule)
     if not reason and seconds > affordable:
         reason = f"it would take about {seconds:.0f} s of a core, more than {affordable:g}"
     if reason:
         return np.nan, np.nan, reason
-    at = run.weights.sel(step=steps[0])
-    initial = fourier.spectrum(at.theta.values, at.xi.values)
     path = predictor.predict(initial, rule, steps - steps[0]).assign_coords(step=steps)
     series = course(path, run.config.activation, run.train_pairs, run.test_pairs)
     events = foretold(series, threshold)
