@@ -78,3 +78,5 @@ if __name__ == "__main__":
     parser.add_argument("--runs", type=Path)
     given = parser.parse_args()
     main(given.out, given.runs)
+
+# sphinx_gallery_thumbnail_path = 'images/closing_proposition_1.png'

@@ -2,6 +2,7 @@
 
 LONG = {
     "clock_or_pizza": "two minutes on one core",
+    "closing_proposition_1": "six minutes on one core",
     "grokking_interventions": "an hour on one core",
     "grokking_stages": "a few minutes on one core",
     "published_configurations": "half an hour on two cores",
