@@ -1,0 +1,12 @@
+"""Examples that take too long to be run whenever the site is built; it shows recorded pictures."""
+
+LONG = {
+    "clock_or_pizza": "two minutes on one core",
+    "closing_proposition_1": "six minutes on one core",
+    "grokking_interventions": "an hour on one core",
+    "grokking_stages": "a few minutes on one core",
+    "published_configurations": "half an hour on two cores",
+}
+"""By name, and how long each takes."""
+UPPER = {"grokking_stages": 0.395}
+"""How much of a tall figure the picture shows."""
