@@ -64,7 +64,7 @@ def ask(question: Question, run: Run, **options: Any) -> Datasets:
     ...     measured = ask(QUESTIONS["logits"], run)
     ...     again = ask(QUESTIONS["logits"], run)
     >>> sorted(measured), measured["fit"].identical(again["fit"])
-    (['budget', 'fit', 'history'], True)
+    (['budget', 'closing', 'fit', 'history'], True)
     """
     if not isinstance(question, Question):
         raise TypeError(f"question must be one of grokode.compare.QUESTIONS, got {question!r}")

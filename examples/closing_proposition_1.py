@@ -23,6 +23,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from grokode import nets
+from grokode.compare.common.style import save_figure
 from grokode.compare.logits.budget_figures import closing_steps
 from grokode.compare.logits.closing import closing
 
@@ -67,7 +68,7 @@ def main(
                     f"  {stage:16s} R² {float(here.r2):7.4f}   "
                     f"pairs right {float(here.accuracy):.4f}"
                 )
-    figure.savefig(out, dpi=150)
+    save_figure(figure, out, dpi=150)
     plt.close(figure)
     print(f"wrote {out}")
 

@@ -81,31 +81,28 @@ def run_tasks(
     [(0, 8), (1, 9)]
     """
     queue, deaths = deque(range(len(tasks))), Counter[int]()
-    while queue:
-        with _executor(workers, scheduler, len(queue)) as (executor, at_once):
-            running: dict[Future[Any], int] = {}
-            whole = _refill(executor, at_once, function, tasks, queue, running)
-            while running:
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                ended = []
-                for future in done:
-                    index = running.pop(future)
-                    error = future.exception()
-                    if isinstance(error, BrokenProcessPool):
-                        # A worker died, and its pool with it: a new one runs what is left.
-                        whole = False
-                        deaths[index] += 1
-                        if deaths[index] < _DEATHS:
-                            queue.append(index)
-                            continue
-                        error = WorkerDiedError(f"its worker died {_DEATHS} times")
-                    ended.append((index, None if error else future.result(), error))
-                # Before anybody looks at what has ended, so that no worker waits for that.
-                whole = whole and _refill(executor, at_once, function, tasks, queue, running)
-                for index, result, error in ended:
-                    if error is not None and not isinstance(error, Exception):
-                        raise error
-                    yield Ended(index, result, error, len(running))
+    with _executor(workers, scheduler, len(tasks)) as (executor, at_once):
+        running: dict[Future[Any], int] = {}
+        while queue or running:
+            _refill(executor, at_once, function, tasks, queue, running)
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            ended = []
+            for future in done:
+                index = running.pop(future)
+                error = future.exception()
+                if isinstance(error, BrokenProcessPool):
+                    deaths[index] += 1
+                    if deaths[index] < _DEATHS:
+                        queue.append(index)
+                        continue
+                    error = WorkerDiedError(f"its worker died {_DEATHS} times")
+                ended.append((index, None if error else future.result(), error))
+            # Before anybody looks at what has ended, so that no worker waits for that.
+            _refill(executor, at_once, function, tasks, queue, running)
+            for index, result, error in ended:
+                if error is not None and not isinstance(error, Exception):
+                    raise error
+                yield Ended(index, result, error, len(running))
 
 
 def _refill(
@@ -115,15 +112,41 @@ def _refill(
     tasks: Sequence[tuple[Any, ...]],
     queue: deque[int],
     running: dict[Future[Any], int],
-) -> bool:
-    """Submit what there is room for; returns whether the executor takes it."""
+) -> None:
+    """Submit what there is room for."""
     while queue and len(running) < at_once:
-        try:
-            running[executor.submit(function, *tasks[queue[0]])] = queue[0]
-        except BrokenProcessPool:
-            return False
+        running[executor.submit(function, *tasks[queue[0]])] = queue[0]
         queue.popleft()
-    return True
+
+
+class _Processes(Executor):
+    """Processes that each are a pool of their own: if one dies, it is known at which task."""
+
+    def __init__(self, count: int) -> None:
+        self._pools: list[ProcessPoolExecutor | None] = [None] * count
+        self._calls: list[Future[Any] | None] = [None] * count
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Call a function in a process that is free; there must be one."""
+        place = next(i for i, call in enumerate(self._calls) if call is None or call.done())
+        pool = self._pools[place]
+        try:
+            call = (pool or self._new(place)).submit(fn, *args, **kwargs)
+        except BrokenProcessPool:  # its process has died
+            call = self._new(place).submit(fn, *args, **kwargs)
+        self._calls[place] = call
+        return call
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        for pool in self._pools:
+            if pool is not None:
+                pool.shutdown(wait, cancel_futures=cancel_futures)
+
+    def _new(self, place: int) -> ProcessPoolExecutor:
+        # Spawned, not forked: threads of torch and numba do not survive a fork.
+        pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        self._pools[place] = pool
+        return pool
 
 
 @contextmanager
@@ -133,13 +156,11 @@ def _executor(
     """What runs tasks, and how many it is given at once."""
     if scheduler is None:
         count = min(workers or cores(), tasks)
-        # Spawned, not forked: threads of torch and numba do not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(count, mp_context=context)
+        processes = _Processes(count)
         try:
-            yield pool, count
+            yield processes, count
         finally:
-            pool.shutdown(cancel_futures=True)
+            processes.shutdown(cancel_futures=True)
         return
     try:
         from distributed import Client

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,28 @@ def test_a_task_that_kills_every_worker_is_given_up():
     (ended,) = run_tasks(die, [(1,)], workers=1)
     assert isinstance(ended.error, WorkerDiedError)
     assert ended.result is None
+
+
+def sleepy(marker, value):
+    """Answer once the marker is there; a value below zero kills the worker, and leaves it."""
+    if value < 0:
+        deaths = marker.with_name(f"{marker.name}{len(list(marker.parent.iterdir()))}")
+        deaths.touch()
+        if len(list(marker.parent.iterdir())) >= 3:
+            marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    while not marker.exists():
+        time.sleep(0.01)
+    return value
+
+
+def test_a_killer_costs_its_neighbours_nothing(tmp_path):
+    """Two tasks run on beside one whose worker dies again and again, and are not given up."""
+    marker = tmp_path / "deaths"
+    tasks = [(marker, -1), (marker, 1), (marker, 2)]
+    ended = sorted(run_tasks(sleepy, tasks, workers=3), key=lambda end: end.task)
+    assert isinstance(ended[0].error, WorkerDiedError)
+    assert [end.result for end in ended[1:]] == [1, 2]
 
 
 def test_no_tasks_start_no_workers():

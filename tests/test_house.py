@@ -34,7 +34,7 @@ FLOORS = {
         | {"_stepper", "_stepper_lanes", "cuda_solvers"},
         {"_updates", "kept"},
         {"_projections"},
-        {"_truncation"},
+        {"_truncation", "_ordered", "_trained"},
         {"cuda_lottery"},
         {"neuron_flow", "moment_flow", "harmonic_flow", "lottery", "streaming", "mergers"},
         {"saturation"},

@@ -49,6 +49,16 @@ ARGUMENTS = {
         *((P, fraction, 0) for fraction in (0, np.nan, "a", 1j)),
         *((P, 0.5, seed) for seed in NO_SEED),
     ],
+    "nets.memory_needed": [
+        (3,),
+        *((CONFIG, seeds) for seeds in ("a", 0.5, 0)),
+        (CONFIG, 1, "tpu"),
+    ],
+    "nets.seeds_that_fit": [
+        (3, 10),
+        *((CONFIG, free) for free in ("a", 1.5, -1)),
+        (CONFIG, 10, "tpu"),
+    ],
     "nets.parse_setting": [("p", "a"), ("nothing", "1"), (3, "1"), ("p", 3)],
     "nets.align_phases": [(step,) for step in NO_STEP],
     "nets.redraw_phases": [(step,) for step in NO_STEP],

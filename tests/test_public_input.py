@@ -168,6 +168,14 @@ WRONG = {
         lambda s: moment_flow.moment_flow(s, RULE, [0, 1])
     ),
     "theory.moment_flow.clock_flow": spectrum_of(lambda s: moment_flow.clock_flow(s, RULE, [0, 1])),
+    "theory.moment_flow.flow_for": [
+        *spectrum_of(lambda s: moment_flow.flow_for(s, RULE, 1.0, clocks=False)),
+        lambda: moment_flow.flow_for(SPECTRUM, RULE, -1.0, clocks=False),
+    ],
+    "theory.moment_flow.moment_seconds": spectrum_of(
+        lambda s: moment_flow.moment_seconds(s, RULE, clocks=False)
+    ),
+    "theory.neuron_flow.neuron_seconds": spectrum_of(lambda s: neuron_flow.neuron_seconds(s, RULE)),
     "theory.simulate": [
         lambda: solvers.simulate(FLOW, OTHER_P, [0, 1e-3]),
         lambda: solvers.simulate(FLOW, THETA, [0, 1e-3]),

@@ -50,13 +50,14 @@ def test_phases_and_fractions_have_a_picture(tmp_path):
 
 
 def test_the_boundary_is_half_way_between_the_last_failure_and_the_next():
-    phases = [[0, 1, 2, 3], [2, 1, 2, 2], [2, 2, 2, 2], [0, 0, 1, 1], [np.nan, 2, 2, 2]]
+    phases = [[0, 1, 2, 3], [2, 1, 2, 2], [2, 2, 2, 2], [0, 0, 1, 1]]
+    phases += [[np.nan, 2, 2, 2], [1, 1, 3, np.nan], [np.nan, 1, 2, 3], [1, np.nan, 1, 2]]
     phase = xr.DataArray(
         np.array(phases, dtype=float),
-        {"seed": range(5), "train_fraction": [0.2, 0.4, 0.6, 0.8]},
+        {"seed": range(8), "train_fraction": [0.2, 0.4, 0.6, 0.8]},
         ("seed", "train_fraction"),
     )
-    expected = [0.5, 0.5, np.nan, np.nan, 0.3]
+    expected = [0.5, 0.5, np.nan, np.nan, np.nan, np.nan, 0.5, 0.7]
     np.testing.assert_allclose(studies.boundaries(phase), expected)
 
 

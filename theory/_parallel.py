@@ -1,4 +1,4 @@
-"""Kernels on all threads that a forked child can call too.
+"""Kernels on all threads, and calls side by side that have a thread each.
 
 GNU OpenMP, numba's usual threading layer on Linux, ends a process that was forked after its first
 parallel loop, and a pool would wait for it for ever. A child of a process whose threads run is
@@ -7,18 +7,34 @@ given the same loop on one thread.
 
 import functools
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
 from types import FunctionType
 from typing import Any, TypeVar
 
 import numba as nb
 from numba.np.ufunc.parallel import threading_layer
+from threadpoolctl import threadpool_limits
 
-__all__ = ["parallel", "renamed"]
+__all__ = ["parallel", "renamed", "side_by_side"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+Result = TypeVar("Result")
+
+_FEW_THREADS = 3
 
 _alone = False  # whether this process was forked from one whose threads run
+
+
+class _Here(threading.local):
+    """What is so in one thread of Python's."""
+
+    alone = False  # whether its loops have one thread
+
+
+_here = _Here()
 
 
 def parallel(function: Function, *, cache: bool = True, fastmath: Any = False) -> Function:
@@ -46,13 +62,63 @@ def parallel(function: Function, *, cache: bool = True, fastmath: Any = False) -
     options: dict[str, Any] = {"cache": cache, "error_model": "numpy", "fastmath": fastmath}
     threads: Any = nb.njit(parallel=True, **options)(function)
     # numba's cache tells code apart by the names of functions alone.
-    serial: Any = nb.njit(**options)(renamed(function, "alone"))
+    serial: Any = nb.njit(nogil=True, **options)(renamed(function, "one_thread"))
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        return (serial if _alone else threads)(*arguments)
+        return (serial if _alone or _here.alone else threads)(*arguments)
 
     return call  # type: ignore[return-value]
+
+
+def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
+    """What each call returns, in their order; the first error of theirs is raised.
+
+    Where threads are few, each call has one and loops in it do not share: threads that meet at the
+    end of every loop wait for the slowest, which on a busy machine takes far longer than the loop.
+    Where they are many, calls are made one after the other, each on all threads.
+
+    Parameters
+    ----------
+    calls : sequence of functions
+        That do not touch each other's state.
+
+    Examples
+    --------
+    >>> side_by_side([lambda: 1, lambda: 2, lambda: 3])
+    [1, 2, 3]
+    """
+    threads = nb.get_num_threads()
+    if not 1 < threads <= _FEW_THREADS or _alone or _here.alone:
+        return [call() for call in calls]
+    futures: list[Future[Result]] = [Future() for _ in calls]
+    waiting: SimpleQueue[tuple[Future[Result], Callable[[], Result]]] = SimpleQueue()
+    for pair in zip(futures, calls, strict=True):
+        waiting.put(pair)
+    # Not a pool: Python waits for its threads when it ends, also after Ctrl-C.
+    for _ in range(min(threads, len(calls))):
+        threading.Thread(target=_answer, args=(waiting,), daemon=True).start()
+    try:
+        with threadpool_limits(1, user_api="blas"):
+            return [future.result() for future in futures]
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def _answer(waiting: "SimpleQueue[tuple[Future[Any], Callable[[], Any]]]") -> None:
+    """Make the calls that nobody else has begun, until there are none."""
+    _here.alone = True
+    while True:
+        try:
+            future, call = waiting.get_nowait()
+        except Empty:
+            return
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(call())
+            except BaseException as error:
+                future.set_exception(error)
 
 
 def renamed(function: Callable[..., Any], key: str, **bound: Any) -> Callable[..., Any]:

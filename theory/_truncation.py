@@ -23,8 +23,9 @@ from grokode.theory._projections import (
     pull_back,
 )
 from grokode.theory.kept import Kept
+from grokode.theory.rule import TrainingRule
 
-__all__ = ["Projected", "Whole"]
+__all__ = ["Projected", "Whole", "directions_of", "ordered_shares", "shares"]
 
 Array = NDArray[Any]
 Direction = tuple[int, int]
@@ -199,7 +200,7 @@ class Projected:
     def __init__(self, kept: Kept, p: int, code: int, rows: Array, dtype: str) -> None:
         pairs = all_pairs(p)
         directions, places = directions_of(kept, p)
-        along = np.array(directions, dtype=np.int64).T
+        along = np.array(directions, dtype=np.int64).reshape(-1, 2).T
         targets = np.stack([pairs @ along % p, pairs[:, ::-1] @ along % p], axis=0)
         targets = np.ascontiguousarray(targets.transpose(2, 0, 1), dtype=np.uint32)
         halves = np.where(pairs[:, 0] == pairs[:, 1], 0.5, 1.0).astype(dtype)
@@ -326,3 +327,24 @@ def _waves(p: int) -> Array:
     """Cos and sin of w c j, (j, 2 K)."""
     angles = 2 * np.pi / p * np.outer(np.arange(p), np.arange(1, (p + 1) // 2))
     return np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
+
+
+def shares(rule: TrainingRule) -> Array:
+    """Part of the training set that every unordered pair is, in the order of `all_pairs`."""
+    p = rule.p
+    pairs, counts = rule.unordered_pairs()
+    t = pairs.sum(1) % p
+    d = (p + 1) // 2 * (pairs[:, 0] - pairs[:, 1]) % p
+    share = np.zeros(p * (p + 1) // 2)
+    share[np.minimum(d, p - d) * p + t] = counts / counts.sum()
+    return share
+
+
+def ordered_shares(rule: TrainingRule) -> Array:
+    """Part of the training set that every ordered pair is, x outermost."""
+    share = np.zeros((rule.p, rule.p))
+    if rule.train_pairs is None:
+        share[:] = 1
+    else:
+        np.add.at(share, tuple(rule.train_pairs.T), 1)
+    return share.ravel() / share.sum()

@@ -11,20 +11,21 @@ With all modes kept, which order K = (p - 1) / 2 does for prime p, it is the net
 
 A step costs about 8 D p^2 operations a neuron, where the network's costs 3 p^3. D is the number of
 directions (i, l) that hold the modes (see `grokode.theory._truncation`): 1 for rows, 9 for order 3.
-Slants and the symmetric part cost what the network does, and two Fourier transforms of its logits.
+Slants, the symmetric part and separate inputs cost what the network does, and two Fourier
+transforms of its logits. With a learned embedding the flow is that of embedding and projection:
+through them the neurons are coupled, and theta alone says neither where they go nor when.
 """
 
 from typing import Any
 
-import numba as nb
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.theory import fourier
-from grokode.theory._projections import block_width
-from grokode.theory._truncation import Projected, Whole, directions_of
-from grokode.theory._updates import activation_code, optimiser_settings, update
+from grokode.theory._ordered import Ordered
+from grokode.theory._trained import follow, layers_of, spectra_of
+from grokode.theory._truncation import Projected, Whole, directions_of, ordered_shares, shares
+from grokode.theory._updates import activation_code
 from grokode.theory.kept import DEFAULT, Kept, parse_kept
 from grokode.theory.rule import TrainingRule
 
@@ -46,7 +47,9 @@ def harmonic_flow(
     Parameters
     ----------
     initial : Dataset
-        Spectrum (neuron, frequency).
+        Spectrum (neuron, frequency). With ``embedding (residue, feature)`` and ``projection
+        (neuron, feature)`` theta is their product, and these are what moves; with ``theta_y
+        (neuron, y)`` y has input weights of its own.
     rule : TrainingRule
         Any of `grokode.theory._updates.ACTIVATIONS`; SGD with momentum and decay, or AdamW.
     steps : integers (step,)
@@ -60,10 +63,10 @@ def harmonic_flow(
     Returns
     -------
     Dataset
-        Spectrum with dimension ``step`` in front. ``loss (step)`` is the mean cross-entropy of the
-        kept logits on the training pairs. Attributes ``half_loss``: the first step at which it is
-        at most half of what it was, or -1; ``stopped``: the step from which on the state is held,
-        because the flow diverged, or -1.
+        Spectrum with dimension ``step`` in front, and ``theta_y`` if there was one. ``loss (step)``
+        is the mean cross-entropy of the kept logits on the training pairs. Attributes
+        ``half_loss``: the first step at which it is at most half of what it was, or -1;
+        ``stopped``: the step from which on the state is held, because the flow diverged, or -1.
 
     Raises
     ------
@@ -84,39 +87,10 @@ def harmonic_flow(
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     initial, asked = rule.check_network(initial), rule.check_steps(steps)
-    weights = fourier.weights(initial)
-    loss_of = KeptLoss(rule, kept, dtype)
-    neurons = weights.sizes["neuron"]
-    state = np.zeros((2, rule.p, neurons + -neurons % block_width(neurons)), dtype)
-    state[0, :, :neurons], state[1, :, :neurons] = weights.theta.T, weights.xi.T
-    moments, settings = np.zeros((2, *state.shape)), optimiser_settings(rule)
-    path, losses = np.empty((len(asked), 2, rule.p, neurons)), np.empty(len(asked))
-    step, stopped, half_loss = 0, -1, -1
-    with np.errstate(all="ignore"):
-        loss, gradient = loss_of(*state)
-        first = loss
-        for index, until in enumerate(asked):
-            while step < until and stopped < 0:
-                before = state.copy()
-                _update(state, moments, gradient, step + 1, settings)
-                loss, gradient = loss_of(*state)
-                if not np.isfinite(loss):
-                    state, stopped = before, step
-                    break
-                step += 1
-                if half_loss < 0 and loss <= first / 2:
-                    half_loss = step
-            path[index], losses[index] = state[:, :, :neurons], loss
-    dims = ("step", *(str(name) for name in initial.theta_mean.dims))
-    at_steps = {"step": asked}
-    result = fourier.spectrum(
-        xr.DataArray(path[:, 0].swapaxes(1, 2), at_steps, (*dims, "x")),
-        xr.DataArray(path[:, 1].swapaxes(1, 2), at_steps, (*dims, "output")),
-    )
-    return (
-        result.assign(loss=("step", losses))
-        .assign_coords(neuron=weights.neuron)
-        .assign_attrs(stopped=stopped, half_loss=half_loss)
+    layers = layers_of(initial, rule.p)
+    loss_of = KeptLoss(rule, kept, dtype, separate=layers.rows > rule.p)
+    return spectra_of(
+        initial, follow(layers, layers.state(initial, dtype), loss_of, rule, asked), asked
     )
 
 
@@ -147,24 +121,30 @@ class KeptLoss:
     rule : TrainingRule
     kept : Kept
     dtype : {"float32", "float64"}
+    separate : bool
+        Whether theta has the input weights of x above those of y, (2 p, neuron).
     """
 
-    def __init__(self, rule: TrainingRule, kept: Kept, dtype: str = "float64") -> None:
-        share = _shares(rule, rule.p).astype(dtype)
+    def __init__(
+        self, rule: TrainingRule, kept: Kept, dtype: str = "float64", separate: bool = False
+    ) -> None:
+        p = rule.p
+        share = (ordered_shares if separate else shares)(rule).astype(dtype)
         rows = np.flatnonzero(share)
         self._share = share[rows]
         # The right answer of every training pair, as an index into its logits.
-        self._right = np.arange(len(rows)), rows % rule.p
-        cut = Projected if kept.projected else Whole
-        self._cut = cut(kept, rule.p, activation_code(rule), rows, dtype)
+        answers = (rows // p + rows) % p if separate else rows % p
+        self._right = np.arange(len(rows)), answers
+        cut: type[Projected | Whole | Ordered] = Projected if kept.projected else Whole
+        self._cut = (Ordered if separate else cut)(kept, p, activation_code(rule), rows, dtype)
 
     def __call__(self, theta: Array, xi: Array) -> tuple[float, Array]:
         """Loss, and gradient (2, p, neuron) by theta and xi, each (p, neuron).
 
-        The gradient's place is written to again by the next call.
-        The number of neurons must be a multiple of its `block_width`.
+        With separate inputs that is (3 p, neuron). The gradient's place is written to again by the
+        next call. The number of neurons must be a multiple of its `block_width`.
         """
-        p = len(theta)
+        p = len(xi)
         logits, margins = self._cut.forth(theta, xi)
         if margins is not None:
             own = logits[self._right] - logits.mean(1)
@@ -188,19 +168,3 @@ class KeptLoss:
         residual *= (self._share / total)[:, None]
         residual[self._right] -= self._share
         return loss, residual
-
-
-def _shares(rule: TrainingRule, p: int) -> Array:
-    """Part of the training set that every unordered pair is."""
-    pairs, counts = rule.unordered_pairs()
-    t = pairs.sum(1) % p
-    d = (p + 1) // 2 * (pairs[:, 0] - pairs[:, 1]) % p
-    share = np.zeros(p * (p + 1) // 2)
-    share[np.minimum(d, p - d) * p + t] = counts / counts.sum()
-    return share
-
-
-@nb.njit(cache=True)
-def _update(state: Array, moments: Array, gradient: Array, step: int, settings: Array) -> None:
-    first, second = moments[0].reshape(-1), moments[1].reshape(-1)
-    update(state.reshape(-1), first, second, gradient.reshape(-1), step, settings)

@@ -343,8 +343,8 @@ def flow_for(initial: xr.Dataset, rule: TrainingRule, time: float, *, clocks: bo
     return _with_state(initial, initial.theta_hat.dims, state)
 
 
-def moment_seconds(initial: xr.Dataset, steps: int, pairs: int) -> float:
-    """About how long a core takes for that many Euler steps of all tickets and pairs.
+def moment_seconds(initial: xr.Dataset, rule: TrainingRule, *, clocks: bool) -> float:
+    """About how long a core takes to follow a training by `moment_flow`, or by `clock_flow`.
 
     Measured at p = 97 to hold within a factor of two: 16e-9 s a ticket, 40e-9 s a logit.
 
@@ -352,11 +352,12 @@ def moment_seconds(initial: xr.Dataset, steps: int, pairs: int) -> float:
     --------
     >>> from grokode.theory import fourier
     >>> start = fourier.spectrum(*np.ones((2, 512, 23)))
-    >>> 2 < moment_seconds(start, 10_000, 276) < 4
+    >>> 2 < moment_seconds(start, TrainingRule(p=23, steps=10_000), clocks=False) < 4
     True
     """
-    logits = pairs * (2 * initial.sizes["frequency"] + 1)
-    return steps * (initial.theta_hat.size * 16e-9 + logits * 40e-9)
+    initial = rule.check_network(initial)
+    logits = rule.p * ((rule.p + 1) // 2 if clocks else len(rule.unordered_pairs()[0]))
+    return (rule.steps or 0) * (initial.theta_hat.size * 16e-9 + logits * 40e-9)
 
 
 def _with_state(initial: xr.Dataset, dims: tuple[Hashable, ...], state: Array) -> xr.Dataset:

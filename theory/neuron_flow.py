@@ -8,6 +8,10 @@ With uniform softmax the gradient of the mean loss on a neuron does not involve 
 z = theta[x] + theta[y], sums over the training pairs. The optimiser's own update is applied step by
 step, so this holds for any activation, optimiser and training set, and for several frequencies in a
 neuron, up to the end of the plateau. Cost: O(p^2) a neuron and step.
+
+With a learned embedding theta is a product, and what moves are its factors. The embedding is pulled
+by all neurons, so that neurons no longer move alone: on the plateau they feel one another through
+it, and what is decoupled is the loss only.
 """
 
 from functools import partial
@@ -19,14 +23,18 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from grokode.theory import fourier
+from grokode.theory._ordered import Ordered
 from grokode.theory._parallel import parallel
 from grokode.theory._projections import activate, centre
+from grokode.theory._trained import Layers, follow, layers_of, spectra_of
+from grokode.theory._truncation import Projected, ordered_shares, shares
 from grokode.theory._updates import (
     ACTIVATIONS,
     activation_code,
     optimiser_settings,
     update,
 )
+from grokode.theory.kept import Kept
 from grokode.theory.rule import TrainingRule
 
 __all__ = ["ACTIVATIONS", "PLATEAU_MARGIN", "neuron_flow", "neuron_seconds"]
@@ -96,11 +104,14 @@ def neuron_flow(
     if dtype not in ("float32", "float64"):
         raise ValueError(f"dtype must be float32 or float64, got {dtype!r}")
     initial, asked = rule.check_network(initial), rule.check_steps(steps)
+    layers = layers_of(initial, rule.p)
+    if layers.features or layers.rows > rule.p:
+        return _coupled(initial, layers, rule, asked, past_plateau, dtype)
     weights = fourier.weights(initial)
     neurons = weights.sizes["neuron"]
     lanes = _width(neurons, dtype)
-    layers = np.stack([weights.theta.values, weights.xi.values], axis=1).astype(dtype)
-    state = _to_lanes(layers, lanes)
+    both = np.stack([weights.theta.values, weights.xi.values], axis=1).astype(dtype)
+    state = _to_lanes(both, lanes)
     moments = np.zeros((2, *state.shape))
     pairs, counts = rule.unordered_pairs()
     # Indices without a sign need no test for the end they count from.
@@ -140,17 +151,65 @@ def neuron_seconds(initial: xr.Dataset, rule: TrainingRule) -> float:
     --------
     >>> rng = np.random.default_rng(0)
     >>> start = fourier.spectrum(*rng.normal(size=(2, 512, 5)) / 10)
-    >>> 0 < neuron_seconds(start, TrainingRule(p=5, learning_rate=0.5, steps=10**6)) < 1
+    >>> 0 < neuron_seconds(start, TrainingRule(p=5, learning_rate=0.01, steps=10**6)) < 1
     True
     """
+    initial = rule.check_network(initial)
     neurons, pairs = initial.sizes["neuron"], len(rule.unordered_pairs()[0])
     every = -(-neurons // _PROBED)
-    few = initial.isel(neuron=slice(None, None, every))
+    # Coupled neurons would tell too, but not a few of them alone.
+    alone = initial.drop_vars(["embedding", "projection", "theta_y"], errors="ignore")
+    few = alone.isel(neuron=slice(None, None, every))
     # A second of a core; a plateau that is longer yet is long enough to say so.
     reach = min(rule.steps or 0, int(1e9 / pairs / _PROBED))
     path = neuron_flow(few, rule, [reach], dtype="float32", stand_for=every)
     stopped = path.attrs["stopped"]
     return (stopped if stopped >= 0 else rule.steps or 0) * neurons * pairs / 1.1e9
+
+
+class PlateauLoss:
+    """The loss to first order in the logits, log p less the mean margin, and its gradient.
+
+    Parameters
+    ----------
+    rule : TrainingRule
+    separate : bool
+        Whether theta has the input weights of x above those of y, (2 p, neuron).
+    """
+
+    def __init__(self, rule: TrainingRule, separate: bool = False, dtype: str = "float64") -> None:
+        p, code = rule.p, activation_code(rule)
+        share = ordered_shares(rule) if separate else shares(rule)
+        rows = np.flatnonzero(share)
+        self._share, self._start = share[rows].astype(dtype), np.log(p)
+        self._residual = np.zeros((len(rows), p), dtype)
+        cut = Ordered if separate else Projected
+        self._cut = cut(Kept(), p, code, rows, dtype)
+
+    def __call__(self, theta: Array, xi: Array) -> tuple[float, Array]:
+        """As `grokode.theory.harmonic_flow.KeptLoss`."""
+        _, margins = self._cut.forth(theta, xi)
+        assert margins is not None
+        gradient = self._cut.back(theta, xi, self._residual, -self._share)
+        return float(self._start - self._share @ margins), gradient
+
+
+def _coupled(
+    initial: xr.Dataset,
+    layers: Layers,
+    rule: TrainingRule,
+    asked: NDArray[np.int64],
+    past_plateau: bool,
+    dtype: str,
+) -> xr.Dataset:
+    """The flow in the parameters that are trained, where these are not theta and xi."""
+    # Mean margin of PLATEAU_MARGIN log p.
+    least = -np.inf if past_plateau else (1 - PLATEAU_MARGIN) * np.log(rule.p)
+    loss_of = PlateauLoss(rule, layers.rows > rule.p, dtype)
+    state = layers.state(initial, dtype)
+    followed = follow(layers, state, loss_of, rule, asked, over=lambda loss: loss < least)
+    path = spectra_of(initial, followed, asked).drop_vars("loss")
+    return path.assign_attrs({"stopped": followed.stopped, "p": rule.p})
 
 
 @partial(parallel, fastmath={"reassoc", "contract"})

@@ -67,6 +67,9 @@ class Predictor:
         Whether it assumes training on all pairs.
     start : function (initial spectrum) -> str, optional
         Why an initial state is outside the assumption, or ``""``.
+    embedded : bool
+        Whether it follows a learned embedding where the initial state has one (see
+        `grokode.theory.harmonic_flow.harmonic_flow`); else theta is taken for what is trained.
     ranks_at_end : bool
         Whether ``scores`` are those of ``predict`` at the last step of the training, so that who
         has the path need not follow the training again.
@@ -82,6 +85,7 @@ class Predictor:
     all_pairs: bool = False
     start: Callable[[xr.Dataset], str] | None = None
     ranks_at_end: bool = False
+    embedded: bool = False
     seconds: Callable[[xr.Dataset, TrainingRule], float] | None = None
 
     def winners(self, initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
@@ -115,6 +119,8 @@ class Predictor:
         ]
         if self.all_pairs and rule.pairs < rule.p**2:
             reasons.append(f"training is on {rule.pairs} of {rule.p**2} pairs")
+        if initial is not None and "embedding" in initial and not self.embedded:
+            reasons.append("theta is a product with a learned embedding")
         if initial is not None and self.start is not None:
             reasons.append(self.start(initial))
         return "; ".join(filter(None, reasons))
@@ -217,8 +223,7 @@ def _final_in_own_time(*, clocks: bool) -> Scores:
 def _moment_seconds(*, clocks: bool) -> Callable[[xr.Dataset, TrainingRule], float]:
     def seconds(initial: xr.Dataset, rule: TrainingRule) -> float:
         steps = (rule.steps or 0) if rule.optimizer == "sgd" else OWN_STEPS
-        pairs = (rule.p + 1) // 2 if clocks else len(rule.unordered_pairs()[0])
-        return moment_seconds(initial, steps, pairs)
+        return moment_seconds(initial, replace(rule, steps=steps), clocks=clocks)
 
     return seconds
 
@@ -277,6 +282,7 @@ def _harmonic(name: str, keep: str) -> Predictor:
         all_pairs="symmetric" in kept.sets and not kept.margins,
         ranks_at_end=True,
         seconds=lambda start, rule: harmonic_seconds(rule, start.sizes["neuron"], keep),
+        embedded=True,
     )
 
 
@@ -335,6 +341,7 @@ PREDICTORS: dict[str, Predictor] = {
             needs={"activation": ACTIVATIONS},
             ranks_at_end=True,
             seconds=neuron_seconds,
+            embedded=True,
         ),
         Predictor(
             "clock_flow",

@@ -163,7 +163,7 @@ class TrainingRule(OptimizerRule):
     def check_network(self, initial: xr.Dataset) -> xr.Dataset:
         """As `check_initial`, of one network alone: dimensions (neuron, frequency)."""
         spectrum = self.check_initial(initial)
-        others = [str(dim) for dim in spectrum.dims if dim not in ("neuron", "frequency")]
+        others = [str(dim) for dim in spectrum.theta_hat.dims if dim not in ("neuron", "frequency")]
         if others:
             raise ValueError(
                 f"initial must be one network (neuron, frequency), got {', '.join(others)} as "

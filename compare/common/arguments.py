@@ -7,7 +7,7 @@ import xarray as xr
 
 __all__ = ["check_file", "check_measured", "check_names", "check_run"]
 
-_OF_A_RUN = ("path", "config", "weights")
+_OF_A_RUN = ("path", "config")
 
 
 def check_run(run: Any, name: str = "run") -> None:

@@ -116,10 +116,10 @@ def regression(accuracy: Array, baselines: Mapping[str, Array], score: Array) ->
     y = accuracy[usable]
     standard = np.stack([values[usable] for values in columns.values()])
     for name, values in zip(columns, standard, strict=True):
-        if values.std() == 0:
+        if _is_constant(values):
             raise NotMeasured(f"{name} is constant")
     standard = stats.zscore(standard, axis=1)
-    if y.std() == 0:
+    if _is_constant(y):
         raise NotMeasured("test accuracy is constant")
     if np.linalg.matrix_rank(standard.T) < len(standard):
         raise NotMeasured("the baselines and the score are collinear")
@@ -265,9 +265,12 @@ def why_not(values: Array, what: str = "test accuracy") -> str:
         return f"{what} is not logged at any checkpoint"
     if len(values) < FEWEST:
         return f"too few checkpoints ({len(values)}; {FEWEST} are needed)"
-    if np.nanmax(values) == np.nanmin(values):
-        return f"{what} is constant"
-    return ""
+    return f"{what} is constant" if _is_constant(values) else ""
+
+
+def _is_constant(values: Array) -> bool:
+    # Their variance is no test: that of ten times 0.1 is not 0.
+    return bool(np.nanmax(values) == np.nanmin(values))
 
 
 def check_pair(score: Array, accuracy: Array) -> None:

@@ -48,12 +48,14 @@ def check_split(run: Run) -> None:
         raise NotMeasured(f"{run.path} does not say which pairs it was trained on")
 
 
-def training_rule(run: Run) -> TrainingRule:
+def training_rule(run: Run, *, embedding: bool = False) -> TrainingRule:
     """How the run was trained, as theory's predictors take it.
 
     Parameters
     ----------
     run : Run
+    embedding : bool
+        Whether a learned embedding is no reason to refuse: for flows that follow its parameters.
 
     Returns
     -------
@@ -71,7 +73,7 @@ def training_rule(run: Run) -> TrainingRule:
     check_addition(run)
     check_split(run)
     config, steps = run.config, run.weights.step.values
-    if config.embedding is not None:
+    if config.embedding is not None and not embedding:
         raise NotMeasured(
             f"theory has no rule for a learned embedding; {run.path} has one of {config.embedding}"
         )

@@ -72,7 +72,7 @@ def delay(
     ...     run = train(config, f"{folder}/run")
     ...     told = delay(run, stages(run))
     >>> str(told.reason.sel(theory="published_law").item())[:27]
-    'training accuracy 1 was rea'
+    'training accuracy never rea'
     """
     told = [
         _published_law(staged),

@@ -243,7 +243,7 @@ def closing_table(closed: xr.Dataset) -> Rows:
     >>> from grokode.compare.logits.closing import closing
     >>> wave = np.cos(2 * np.pi * np.arange(5) / 5)[None]
     >>> closing_table(closing(wave, wave))[-1]
-    ['dc', '1', '1']
+    ['dc', '1', '0.2']
     """
     rows = [["put in", "R² at scale 1", "pairs answered rightly"]]
     if closed.attrs["reason"]:

@@ -7,6 +7,7 @@ off the result.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from grokode.compare.common.observe import training_rule
 from grokode.nets.runs import Run
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
+from grokode.theory._parallel import side_by_side
 from grokode.theory.exact import blowup_time
 from grokode.theory.predictors import PREDICTORS, Predictor, get_predictor
 from grokode.theory.rule import TrainingRule
@@ -34,6 +36,8 @@ __all__ = [
     "observed_spectra",
 ]
 
+
+_SPECTRUM = ("theta_hat", "xi_hat", "theta_mean", "xi_mean")
 
 AFFORDABLE = 60.0
 """Seconds of a core for all predictors that are not asked for by name: half a minute of two."""
@@ -169,28 +173,29 @@ def ladder(
     if affordable is not None and not (isinstance(affordable, int | float) and affordable >= 0):
         raise ValueError(f"affordable must be seconds, at least 0, got {affordable!r}")
     chosen = [get_predictor(name) for name in (PREDICTORS if predictors is None else predictors)]
-    rule = training_rule(run)
+    rule = training_rule(run, embedding=True)
     observed = observed_spectra(run)
     steps = observed.step.values
     rule = replace(rule, steps=int(steps[-1] - steps[0]), first_step=int(steps[0]))
-    initial = observed.isel(step=0, drop=True)
+    initial = _with_factors(run, observed.isel(step=0, drop=True), int(steps[0]))
     elsewhere = _outside_every_theory(run.config)
     left = AFFORDABLE if affordable is None else affordable
-    predictions = {}
+    calls = []
     for predictor in chosen:
         seconds = _seconds(predictor, initial, rule) if predictors is None else 0.0
         outside = "; ".join(filter(None, [elsewhere, predictor.covers(rule, initial)]))
         if seconds > left:
-            predictions[predictor.name] = _left_out(predictor, initial, outside, seconds)
+            calls.append(partial(_left_out, predictor, initial, outside, seconds))
             continue
         left -= seconds
-        predictions[predictor.name] = _predict(predictor, initial, rule, steps, outside)
+        calls.append(partial(_predict, predictor, initial, rule, steps, outside))
+    predicted = side_by_side(calls)
     return Ladder(
         path=run.path,
         seed=run.seed,
         observed=observed,
         rule=rule,
-        predictions=predictions,
+        predictions={one.predictor.name: one for one in predicted},
         train_loss=run.metrics.train_loss.load().reindex(step=steps),
     )
 
@@ -281,7 +286,7 @@ def _predict(
         try:
             if predictor.predict is not None and predictor.follows(rule):
                 path = predictor.predict(initial, rule, steps - steps[0])
-                path = _with_half_loss(path).assign_coords(step=steps)[list(initial.data_vars)]
+                path = _with_half_loss(path).assign_coords(step=steps)[list(_SPECTRUM)]
             if predictor.ranks_at_end and path is not None:
                 scores = -fourier.beta(path.isel(step=-1, drop=True))
             else:
@@ -292,6 +297,21 @@ def _predict(
     if not failure and scores.isnull().all():
         failure = "all scores are NaN: the flow diverged, or no ticket of the start can grow"
     return Prediction(predictor, scores, path, outside, failure)
+
+
+def _with_factors(run: Run, initial: xr.Dataset, step: int) -> xr.Dataset:
+    """The start with embedding and projection, where these are what is trained."""
+    if run.config.embedding is None:
+        return initial
+    factors = run.parameters[["embedding", "projection"]].sel(step=step, drop=True).load()
+    # Theta is their product in float64, not in the format of the weights.
+    theta = factors.projection.astype(float).dot(factors.embedding.astype(float), dim="feature")
+    xi = fourier.weights(initial).xi
+    start = fourier.spectrum(theta.rename(residue="x").transpose("neuron", "x").values, xi.values)
+    return start.assign_coords(neuron=initial.neuron).assign(
+        embedding=factors.embedding.drop_vars(["residue", "feature"]),
+        projection=factors.projection.drop_vars(["neuron", "feature"]),
+    )
 
 
 def _with_half_loss(path: xr.Dataset) -> xr.Dataset:

@@ -85,9 +85,9 @@ def measure(
 
 
 def needs(run: Run) -> str | None:
-    """Two layers of addition, without an embedding."""
+    """Two layers of addition, x and y with the same input weights."""
     try:
-        training_rule(run)
+        training_rule(run, embedding=True)
     except NotMeasured as refusal:
         return str(refusal)
     return None

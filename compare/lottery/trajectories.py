@@ -102,7 +102,7 @@ def predictor_errors(
     run : Run
         Of one seed.
     predictors : sequence of str, optional
-        Names of predictors; all if not given.
+        Names of predictors; all that the ladder can afford if not given.
     climbed : Ladder, optional
         The run's `grokode.compare.lottery.ladder.ladder`, if there is one already.
 
@@ -118,7 +118,7 @@ def predictor_errors(
     NotMeasured
         If no predictor is left.
     """
-    climbed = _of_run(run, tuple(PREDICTORS) if predictors is None else predictors, climbed)
+    climbed = _of_run(run, predictors, climbed)
     names = climbed.predictions if predictors is None else predictors
     paths = {name: climbed.prediction(name).path for name in names}
     pairs = {name: _pair(climbed, name, path) for name, path in paths.items() if path is not None}
@@ -151,7 +151,7 @@ def _pair(climbed: Ladder, predictor: str, path: xr.Dataset) -> xr.Dataset:
     )
 
 
-def _of_run(run: Run, predictors: Sequence[str], climbed: Ladder | None) -> Ladder:
+def _of_run(run: Run, predictors: Sequence[str] | None, climbed: Ladder | None) -> Ladder:
     """The ladder given, if it is that of the run; else a new one."""
     if climbed is None:
         return ladder(run, predictors)

@@ -22,9 +22,11 @@ from matplotlib.figure import Figure
 
 from grokode import nets
 from grokode.compare.common.cells import Rows
+from grokode.compare.common.style import save_figure
 from grokode.compare.grokking.delay import THEORIES, delay
 from grokode.compare.grokking.stages import stages
 from grokode.compare.lottery.retrained import retrained
+from grokode.files import replace_file
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "decay 0.5": {"weight_decay": 0.5},
@@ -96,11 +98,12 @@ def main(
                 )
                 path = home / kept.stem
                 run = nets.train(config, path, seeds=range(seeds), resume=True)
-                kept.write_text(json.dumps([measured(run.select(seed)) for seed in run.seeds]))
+                text = json.dumps([measured(run.select(seed)) for seed in run.seeds])
+                replace_file(kept, lambda file, text=text: file.write(text.encode()))
             results[name] = json.loads(kept.read_text())
     for row in table(results):
         print(" | ".join(row))
-    draw(results).savefig(out, dpi=150)
+    save_figure(draw(results), out, dpi=150)
     print(f"wrote {out}")
 
 

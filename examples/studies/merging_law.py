@@ -29,6 +29,8 @@ from grokode import nets
 from grokode.compare.automata.machines import Sequences
 from grokode.compare.automata.measure import accuracy, hidden_over_training, parts_of, told_apart
 from grokode.compare.automata.pairs import continuations, sample_pairs
+from grokode.compare.common.style import save_figure
+from grokode.files import replace_file
 
 GAINS = (0.05, 0.1, 0.3, 0.7, 1.0)
 SHAPES = ((1.0, 6), (0.75, 6), (0.5, 6), (1.0, 7))
@@ -89,7 +91,8 @@ def rows_of(home: Path, gain: float, steps: float, seeds: int) -> Iterator[tuple
                 **changes,
             )
             run = nets.train(config, path, seeds=range(seeds), resume=path.exists())
-            kept.write_text(json.dumps([pairs_of(run.select(seed)) for seed in range(seeds)]))
+            text = json.dumps([pairs_of(run.select(seed)) for seed in range(seeds)])
+            replace_file(kept, lambda file, text=text: file.write(text.encode()))
         yield from enumerate(json.loads(kept.read_text()))
 
 
@@ -179,7 +182,7 @@ def main(out: Path, folder: Path | None = None, steps: float = 1.0, seeds: int =
         for name in next(iter(told.values()), {}):
             cells = [f"{n[name][0]:.3g} ± {n[name][1]:.2g}" for n in told.values()]
             print(f"| {name} | " + " | ".join(cells) + " |")
-    draw({gain: good[gain] for gain in told}, told).savefig(out, dpi=150)
+    save_figure(draw({gain: good[gain] for gain in told}, told), out, dpi=150)
 
 
 def draw(rows: dict[float, list[tuple[int, Any]]], told: dict[float, Any]) -> Figure:

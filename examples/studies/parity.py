@@ -23,6 +23,8 @@ from scipy import stats
 from grokode import compare, nets
 from grokode.compare.automata.measure import DivergedStatesError
 from grokode.compare.common.missing import NotMeasured
+from grokode.compare.common.style import plain_log, save_figure
+from grokode.files import replace_file
 
 QUESTION = compare.QUESTIONS["automaton"]
 TANH: dict[str, Any] = {"preset": "vanrossem2025/parity-tanh"}
@@ -187,11 +189,12 @@ def main(
                 kept = home / f"{path.name}.json"
                 if not kept.exists():
                     row = trained_row(path, settings | changes, seed, scale)
-                    kept.write_text(json.dumps(row))
+                    text = json.dumps(row)
+                    replace_file(kept, lambda file, text=text: file.write(text.encode()))
                 rows.append(json.loads(kept.read_text()))
             results[name] = rows
             told(name, rows)
-    draw(results).savefig(out, dpi=150)
+    save_figure(draw(results), out, dpi=150)
 
 
 def draw(results: dict[str, list[dict[str, float]]]) -> Figure:
@@ -211,7 +214,10 @@ def draw(results: dict[str, list[dict[str, float]]]) -> Figure:
         ax.set_ylim(len(results) - 0.5, -0.5)
         if column == "test_loss":
             ax.set_xscale("log")
-        ax.set_title(COLUMNS[column], fontsize=9)
+            plain_log(ax.xaxis)
+        else:
+            ax.locator_params(axis="x", nbins=4)
+        ax.set_title(COLUMNS[column], fontsize=8)
         ax.tick_params(axis="x", labelsize=8)
     return figure
 

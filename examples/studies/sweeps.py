@@ -65,23 +65,24 @@ def boundaries(phase: xr.DataArray) -> xr.DataArray:
     """Per seed, the fraction above which it generalises.
 
     Half way from the largest fraction at which it does not to the next one; NaN if it never does,
-    or always.
+    or always, or if the phase that would decide is not known.
     """
     fractions = phase.train_fraction.values
 
     def of_one(phases: np.ndarray) -> float:
-        fails = np.flatnonzero(~(phases >= 2))  # what has no phase does not count
-        if not len(fails) or fails[-1] + 1 == len(fractions):
+        others = np.flatnonzero(~(phases >= 2))  # it fails there, or has no phase
+        if not len(others) or others[-1] + 1 == len(fractions) or np.isnan(phases[others[-1]]):
             return np.nan
-        return float(fractions[fails[-1] : fails[-1] + 2].mean())
+        return float(fractions[others[-1] : others[-1] + 2].mean())
 
     return xr.apply_ufunc(of_one, phase, input_core_dims=[["train_fraction"]], vectorize=True)
 
 
 def phase_diagram(result: nets.sweeps.SweepResult) -> Figure:
-    """The commonest phase of the seeds at every point, and the boundary with its interval."""
+    """The commonest phase of the seeds that have one, and the boundary with its interval."""
     phase = result.dataset(events).phase
-    common = stats.mode(phase.transpose("train_fraction", "weight_decay", "seed"), axis=-1).mode
+    seeds = phase.transpose("train_fraction", "weight_decay", "seed")
+    common = stats.mode(seeds, axis=-1, nan_policy="omit").mode
     figure = Figure(figsize=(7.5, 4.2), layout="constrained")
     ax = figure.subplots()
     colours = ListedColormap(["0.75", AMBER, NETWORK["color"], GREEN])

@@ -72,8 +72,8 @@ class SweepResult:
         Raises
         ------
         ValueError
-            If nothing can be measured yet, or a measure's Datasets differ in their own dimensions,
-            as over several p; `tree` holds these.
+            If nothing can be measured yet, or a measure's Datasets differ in their own dimensions
+            or labels, as over several p; `tree` holds these.
         """
         rows = self._measured(final_metrics if measure is None else measure)
         shapes = {tuple(sorted(row.sizes.items())) for row in rows.values()}
@@ -81,6 +81,11 @@ class SweepResult:
             raise ValueError(
                 f"what was measured has different sizes, {sorted(shapes)}; take tree(measure)"
             )
+        for name, labels in next(iter(rows.values())).indexes.items():
+            if not all(labels.equals(row.indexes.get(name)) for row in rows.values()):
+                raise ValueError(
+                    f"what was measured has different labels along {name}; take tree(measure)"
+                )
         nothing = xr.full_like(next(iter(rows.values())), np.nan, dtype=float)
         points = list(self.sweep.points())
         whole = xr.concat(
@@ -111,17 +116,18 @@ class SweepResult:
         Returns
         -------
         DataTree
-            A node ``/point/seed`` to each, the values on the axes being its attributes.
+            A node ``/point/seed`` to each. Its attributes are the values on the axes, and what goes
+            together with them.
 
         Raises
         ------
         ValueError
             If nothing can be measured yet.
         """
-        values = {point.number: point.values for point in self.sweep.points()}
+        settings = {point.number: point.settings for point in self.sweep.points()}
         return xr.DataTree.from_dict(
             {
-                f"/{number}/{seed}": measured.assign_attrs(measured.attrs | values[number])
+                f"/{number}/{seed}": measured.assign_attrs(measured.attrs | settings[number])
                 for (number, seed), measured in self._measured(measure).items()
             }
         )

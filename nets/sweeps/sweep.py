@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from grokode.nets.records import check_choice, check_path, nearest
+from grokode.nets.records import check_choice, check_path, check_whole, nearest
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.presets import preset
 
@@ -30,11 +30,14 @@ class Point:
     number : int
     values : dict
         The value on every axis.
+    settings : dict
+        These and what goes together with them.
     config : TrainingConfig
     """
 
     number: int
     values: dict[str, Any]
+    settings: dict[str, Any]
     config: TrainingConfig
 
 
@@ -63,8 +66,8 @@ class Sweep:
     Raises
     ------
     ValueError
-        For an axis that no configuration has, one without values, or a point that is no
-        configuration.
+        For an axis that no configuration has, one without values or with one twice, a seed among
+        the settings, draws from no range, or a point that is no configuration.
 
     Examples
     --------
@@ -82,33 +85,36 @@ class Sweep:
 
     def __post_init__(self) -> None:
         check_choice("keep", self.keep, _KEEP)
+        if self.draws is not None:
+            check_whole("draws", self.draws, least=1)
         for name, values in self.axes.items():
-            if name == "seed":
-                raise ValueError("axis seed is what seeds is for; give seeds = [...] instead")
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise ValueError(f"axis {name} needs a list of values, got {values!r}")
-            for value in values:
-                if isinstance(value, Mapping) and name not in value:
-                    raise ValueError(
-                        f"axis {name} has settings that go together, {dict(value)}, without "
-                        f"{name} among them"
-                    )
-        set_by: dict[str, str] = {}
+            if self.draws is None:
+                _check_values(name, values)
+            else:
+                _check_range(name, values)
+        set_by = dict.fromkeys(self.base, "base")
         for axis, values in self.axes.items():
             together = {axis}.union(*(value for value in values if isinstance(value, Mapping)))
             for name in sorted(together):
-                if name in set_by:
+                if set_by.get(name, "base") != "base":
                     raise ValueError(
                         f"axes {set_by[name]} and {axis} both set {name}; leave it to one of them"
                     )
                 set_by[name] = axis
+        if "seed" in set_by:
+            place = set_by["seed"] if set_by["seed"] == "base" else f"axis {set_by['seed']}"
+            raise ValueError(f"{place} sets seed; give seeds = [...] instead")
         if not self.seeds or len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different integers, got {list(self.seeds)}")
 
     @property
     def size(self) -> int:
         """Number of points."""
-        return self.draws or math.prod(len(values) for values in self.axes.values())
+        if self.draws is not None:
+            return self.draws
+        return math.prod(len(values) for values in self.axes.values())
 
     def points(self) -> Iterator[Point]:
         """All points, in order; the last axis runs fastest."""
@@ -118,7 +124,7 @@ class Sweep:
             for name, value in zip(self.axes, values, strict=True):
                 settings |= value if isinstance(value, Mapping) else {name: value}
             at = {name: settings[name] for name in self.axes}
-            yield Point(number, at, self._config(settings))
+            yield Point(number, at, settings, self._config(settings))
 
     def coordinates(self) -> dict[str, list[Any]]:
         """The values along every axis, without what goes together with them."""
@@ -131,8 +137,7 @@ class Sweep:
         rng = np.random.default_rng(self.draw_seed)
         for _ in range(self.draws or 0):
             values = []
-            for name, (least, largest, scale) in self.axes.items():
-                check_choice(f"scale of axis {name}", scale, _RANGES)
+            for least, largest, scale in self.axes.values():
                 share = rng.random()
                 values.append(
                     least + share * (largest - least)
@@ -161,6 +166,38 @@ class Sweep:
             "draws": self.draws,
             "draw_seed": self.draw_seed,
         }
+
+
+def _check_values(axis: str, values: Sequence[Any]) -> None:
+    """Different values, with the axis' own among settings that go together."""
+    seen: list[Any] = []
+    for value in values:
+        if isinstance(value, Mapping) and axis not in value:
+            raise ValueError(
+                f"axis {axis} has settings that go together, {dict(value)}, without {axis} among "
+                "them"
+            )
+        own = value[axis] if isinstance(value, Mapping) else value
+        if own in seen:
+            raise ValueError(f"axis {axis} has {own!r} twice; leave one out")
+        seen.append(own)
+
+
+def _check_range(axis: str, values: Sequence[Any]) -> None:
+    """What values are drawn from: (least, largest, "linear" or "log")."""
+    scale = values[-1]
+    if not isinstance(scale, str) or len(values) != 3:
+        raise ValueError(
+            f'axis {axis} needs (least, largest, "linear" or "log") to draw from, got {values!r}'
+        )
+    check_choice(f"scale of axis {axis}", scale, _RANGES)
+    least, largest = values[:2]
+    if not all(isinstance(end, int | float) and math.isfinite(end) for end in (least, largest)):
+        raise ValueError(f"axis {axis} needs two numbers to draw between, got {values!r}")
+    if least > largest or (scale == "log" and least <= 0):
+        raise ValueError(
+            f"axis {axis} needs a range from the least, above 0 if it is log, got {values!r}"
+        )
 
 
 def read_sweep(file: str | Path) -> Sweep:

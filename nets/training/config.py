@@ -11,7 +11,7 @@ from grokode.nets.tasks import TASKS, Modular, Task
 from grokode.nets.training.optimizers import OPTIMIZERS
 from grokode.theory.optimizer import OptimizerRule
 
-__all__ = ["Schedule", "TrainingConfig", "is_due", "parse_setting"]
+__all__ = ["Schedule", "TrainingConfig", "check_config", "is_due", "parse_setting"]
 
 
 @dataclass(frozen=True)
@@ -253,6 +253,14 @@ def parse_setting(
             f"{', '.join(homes)}"
         )
     return records.parse(homes[name], name, text)
+
+
+def check_config(config: Any) -> None:
+    """TypeError unless it is a configuration."""
+    if not isinstance(config, TrainingConfig):
+        raise TypeError(
+            f"config must be a TrainingConfig, as from grokode.nets.preset, got {config!r}"
+        )
 
 
 def is_due(step: int, every: int | str) -> bool:

@@ -15,7 +15,8 @@ import torch
 
 from grokode.nets.networks import Transformer, TwoLayer
 from grokode.nets.networks.fused import FUSED
-from grokode.nets.training.config import TrainingConfig
+from grokode.nets.records import check_choice, check_whole
+from grokode.nets.training.config import TrainingConfig, check_config
 
 __all__ = ["check_memory", "memory_free", "memory_needed", "seeds_that_fit"]
 
@@ -37,6 +38,9 @@ def memory_needed(config: TrainingConfig, seeds: int = 1, device: str = "cuda") 
     >>> memory_needed(config, seeds=200) > 100 * memory_needed(config)
     True
     """
+    check_config(config)
+    check_whole("seeds", seeds, least=1)
+    check_choice("device", device, ("cuda", "cpu"))
     size = 8 if config.dtype == "float64" else 4
     task, network = config.data, config.network
     examples, classes = len(task.inputs), task.classes
@@ -65,6 +69,7 @@ def seeds_that_fit(config: TrainingConfig, free: int, device: str = "cuda") -> i
     >>> seeds_that_fit(config, memory_needed(config, seeds=7))
     7
     """
+    check_whole("free", free)
     one, two = (memory_needed(config, count, device) for count in (1, 2))
     # What is needed grows by the same with every seed, to a byte of rounding.
     return 0 if one > free else 1 + int((free - one + 1) // (two - one))

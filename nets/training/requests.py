@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from grokode.nets import tasks
 from grokode.nets.runs import Run
 from grokode.nets.tasks import Modular
-from grokode.nets.training.config import TrainingConfig
+from grokode.nets.training.config import TrainingConfig, check_config
 from grokode.nets.training.ensemble import Intervention
 from grokode.nets.training.memory import check_memory
 
@@ -51,14 +51,6 @@ def with_given(
         _, held_out = tasks.complement(train_pairs, config.p)
         config = config.replace(train_fraction=(config.p**2 - len(held_out)) / config.p**2)
     return config
-
-
-def check_config(config: Any) -> None:
-    """TypeError unless it is a configuration."""
-    if not isinstance(config, TrainingConfig):
-        raise TypeError(
-            f"config must be a TrainingConfig, as from grokode.nets.preset, got {config!r}"
-        )
 
 
 def check_seeds(

@@ -464,7 +464,8 @@ def test_the_budget_is_spent_from_crude_to_fine(relu_run):
     start, rule = whole.initial, whole.rule
     costs = [one.seconds(start, rule) for one in predictors.PREDICTORS.values() if one.seconds]
     assert min(costs) > 0
-    climbed = ladder(relu_run, affordable=sum(costs[:-1]))
+    # Half of the last one's cost to spare: sums of floats in another order are no reason.
+    climbed = ladder(relu_run, affordable=sum(costs[:-1]) + costs[-1] / 2)
     some = winners(relu_run, climbed=climbed)
     missing = some.predictor.values[some.accuracy.isnull().values]
     assert missing.tolist() == ["harmonic_flow"]

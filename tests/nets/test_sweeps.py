@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from grokode import executors, nets
 from grokode.nets import sweeps
@@ -61,7 +62,20 @@ def test_draws_are_seeded_and_spread(tmp_path):
         ("[axes]\ncolour = [1]\n[base]\np = 5\nneurons = 6", "unknown setting 'colour'"),
         ("[axes]\nscale = []\n[base]\np = 5\nneurons = 6", "axis scale needs a list of values"),
         ("[axes]\nscale = {from = 1}", "axis scale needs count, from, to"),
-        ("[axes]\nseed = [1]", "axis seed is what seeds is for"),
+        ("[axes]\nseed = [1]", r"axis seed sets seed; give seeds = \[...\] instead"),
+        ("[axes]\np = [{p = 5, seed = 1}]", "axis p sets seed"),
+        ("[base]\nseed = 1", "base sets seed"),
+        ("[axes]\nscale = [0.1, 0.2, 0.1]", "axis scale has 0.1 twice"),
+        ("[axes]\np = [{p = 5, scale = 1}, {p = 5, scale = 2}]", "axis p has 5 twice"),
+        ("draws = 0\n[axes]\nscale = {from = 1, to = 2}", "draws must be at least 1, got 0"),
+        ("draws = 2\n[axes]\nscale = [1, 2]", r"axis scale needs \(least, largest"),
+        ("draws = 2\n[axes]\np = [{p = 5}]", r"axis p needs \(least, largest"),
+        ("draws = 2\n[axes]\nscale = {from = 2, to = 1}", "axis scale needs a range from the"),
+        ("draws = 2\n[axes]\nscale = {from = 'a', to = 1}", "axis scale needs two numbers"),
+        (
+            "draws = 2\n[axes]\nscale = {from = 0, to = 1, scale = 'log'}",
+            "above 0 if it is log",
+        ),
         ("axs = 3", "unknown entry 'axs'; did you mean axes?"),
         ("[base\n", "is no TOML file"),
         ("keep = 'some'", "keep must be one of all, ends"),
@@ -162,7 +176,7 @@ def test_directories_of_others_and_absurd_sizes_are_left_alone(tmp_path):
     sweep = sweeps.Sweep(BASE, {"scale": [0.5]})
     with pytest.raises(FileExistsError, match="holds no sweep"):
         sweeps.run_sweep(sweep, tmp_path / "mine")
-    many = sweeps.Sweep(BASE, {"scale": np.linspace(1, 2, 1000).tolist(), "steps": [1] * 1000})
+    many = sweeps.Sweep(BASE, {"scale": np.linspace(1, 2, 1000).tolist(), "steps": [*range(1000)]})
     with pytest.raises(ValueError, match="the sweep has 1000000 points"):
         sweeps.run_sweep(many, tmp_path / "many")
     with pytest.raises(ValueError, match=r"has no sweep\.json"):
@@ -206,8 +220,14 @@ def test_measures_of_different_shapes_make_a_tree(tmp_path):
     with pytest.raises(ValueError, match=r"different sizes.*take tree"):
         result.dataset(lambda run: run.spectra())
     tree = result.tree(lambda run: run.spectra())
-    assert tree["1/3"].attrs["p"] == 7
+    assert {name: tree["1/3"].attrs[name] for name in ("p", "learning_rate")} == axis[1]
     assert [tree[f"{point}/2"].sizes["frequency"] for point in (0, 1)] == [2, 3]
+
+    def labelled(run):
+        return xr.Dataset({"a": ("k", [1.0, 2.0])}, {"k": [run.config.p, 9]})
+
+    with pytest.raises(ValueError, match=r"different labels along k; take tree"):
+        result.dataset(labelled)
     losses = result.dataset()
     assert losses.train_loss.dims == ("p", "seed")
     assert losses.p.values.tolist() == [5, 7]

@@ -1,0 +1,60 @@
+"""Calls side by side: their order, their errors, and that a thread of its own changes no bit."""
+
+import threading
+from functools import partial
+
+import numba as nb
+import numpy as np
+import pytest
+
+from grokode import nets
+from grokode.theory import TrainingRule
+from grokode.theory._parallel import side_by_side
+from grokode.theory.harmonic_flow import harmonic_flow
+from grokode.theory.neuron_flow import neuron_flow
+
+P = 7
+START = nets.gaussian(p=P, neurons=24, scale=0.1, seed=0)
+RULE = TrainingRule(p=P, activation="relu", optimizer="adamw", learning_rate=1e-2, steps=30)
+
+
+@pytest.fixture
+def two_threads():
+    before = nb.get_num_threads()
+    if nb.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("NUMBA_NUM_THREADS is 1")
+    nb.set_num_threads(2)
+    yield
+    nb.set_num_threads(before)
+
+
+def test_results_come_in_the_order_of_calls(two_threads):
+    late = threading.Event()
+
+    def first():
+        assert late.wait(60)  # the second is under way meanwhile
+        return 1
+
+    def second():
+        late.set()
+        return 2
+
+    assert side_by_side([first, second, lambda: 3]) == [1, 2, 3]
+
+
+def test_the_first_error_is_raised(two_threads):
+    def fail(error):
+        raise error
+
+    with pytest.raises(KeyError):
+        side_by_side([lambda: 1, partial(fail, KeyError("a")), partial(fail, ValueError("b"))])
+
+
+@pytest.mark.parametrize("flow", [neuron_flow, partial(harmonic_flow, keep="rows+2")])
+def test_a_thread_of_its_own_changes_no_bit(two_threads, flow):
+    """Blocks of neurons are worked on in the same order of operations, whoever does it."""
+    shared = flow(START, RULE, [0, 30])
+    alone = side_by_side([partial(flow, START, RULE, [0, 30])] * 2)
+    for path in alone:
+        np.testing.assert_array_equal(path.theta_hat, shared.theta_hat)
+        np.testing.assert_array_equal(path.xi_hat, shared.xi_hat)
