@@ -67,3 +67,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("proposition_1.png"))
     main(parser.parse_args().out)
+
+# sphinx_gallery_thumbnail_path = 'images/proposition_1.png'

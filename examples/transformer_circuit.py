@@ -52,3 +52,5 @@ if __name__ == "__main__":
     parser.add_argument("--run", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))
+
+# sphinx_gallery_thumbnail_path = 'images/transformer_circuit.png'

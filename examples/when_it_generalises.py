@@ -74,3 +74,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("generalises.png"))
     main(parser.parse_args().out)
+
+# sphinx_gallery_thumbnail_path = 'images/when_it_generalises.png'

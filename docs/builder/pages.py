@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from grokode.files import replace_file
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 WINGS = ("theory", "nets", "compare")
@@ -192,14 +194,12 @@ def gather(folder: Path) -> None:
         elif old.is_file():
             old.unlink()
     shutil.copytree(DOCS / "images", folder / "images")
-    for page in DOCS.glob("*.md"):
-        shutil.copy(page, folder)
-    with (folder / "index.md").open("a") as index:
-        index.write("\n" + contents([*FIRST, "changelog"]))
-    for name, text in made().items():
+    texts = {page.name: page.read_text() for page in DOCS.glob("*.md")} | made()
+    texts["index.md"] += "\n" + contents([*FIRST, "changelog"])
+    for name, text in texts.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        replace_file(path, lambda file, text=text: file.write(text.encode()))
 
 
 if __name__ == "__main__":

@@ -5,7 +5,11 @@ LONG = {
     "closing_proposition_1": "six minutes on one core",
     "grokking_interventions": "an hour on one core",
     "grokking_stages": "a few minutes on one core",
+    "progress_measures": "half a minute on one core",
+    "proposition_1": "half a minute on one core",
     "published_configurations": "half an hour on two cores",
+    "transformer_circuit": "half a minute on one core",
+    "when_it_generalises": "half a minute on one core",
 }
 """By name, and how long each takes."""
 UPPER = {"grokking_stages": 0.395}
