@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 # Two cores are what the suite is sized for; OpenMP threads would only fight pytest's workers.
 WORKERS ?= 2
 OUT ?= demo
+# 0 leaves the examples of the pages as they are.
+EXAMPLES ?= 1
 
 .PHONY: demo test attack long gpu lint types docs clean
 
@@ -26,11 +28,12 @@ types: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps --target build/types .
 	MYPYPATH=build/types $(BIN)/mypy -p grokode
 
-# The pages read the docstrings of an installed copy, for the same reason. The site is in site/.
+# Strict: every warning is an error. The site is in site/. Examples are run, each once until it changes.
 docs: $(VENV)/.ready-docs
-	rm -rf build site
-	$(BIN)/python -m pip install --quiet --no-deps --target build/docs .
-	$(BIN)/python -m mkdocs build --strict --config-file docs/builder/mkdocs.yml
+	rm -rf site
+	$(BIN)/python docs/builder/pages.py docs/build/pages
+	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet \
+	  -D plot_gallery=$(EXAMPLES) -c docs/builder -d docs/build/doctrees docs/build/pages site
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -56,4 +59,4 @@ gpu: $(READY)
 	MPLBACKEND=Agg $(BIN)/python -m benchmarks gpu
 
 clean:
-	rm -rf $(VENV) build *.egg-info demo site
+	rm -rf $(VENV) build docs/build *.egg-info demo site

@@ -1,11 +1,18 @@
-"""Clock or pizza? The rate of attention decides how a transformer adds.
+"""Clock or pizza?
+===============
+
+The rate of attention decides how a transformer adds.
 
 Attention that may look at the tokens multiplies waves of x and y: the right answer's logit is the
 same for every pair (a clock). Attention that is a constant average only adds them, and a ReLU has
 to do the rest: what each frequency gives depends on x - y (a pizza). One network is trained at each
 rate; the heat maps are the logits of the right answer that its strongest frequency gives alone.
 
-Run it: python examples/clock_or_pizza.py --out pizza.png (two minutes on one core)
+Data: three transformers, p = 53, trained here on 80% of the pairs, seed 0.
+
+Run it::
+
+    python examples/clock_or_pizza.py --out pizza.png  # two minutes on one core
 """
 
 import argparse
@@ -82,3 +89,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=3_000)
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))
+
+# sphinx_gallery_thumbnail_path = 'images/clock_or_pizza.png'

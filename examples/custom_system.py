@@ -1,10 +1,17 @@
-"""How do I integrate equations of my own? The lottery when the two layers learn at different rates.
+"""How do I integrate equations of my own?
+=======================================
+
+The lottery when the two layers learn at different rates.
 
 A system is a frozen dataclass with a scalar right-hand side in plain Python; nothing else is needed
 to run it on vector lanes, on all cores or on a CUDA device. Here the output layer learns `ratio`
 times as fast as the input layer, and the question is how many lotteries that decides differently.
 
-Run it: python examples/custom_system.py --out custom_system.png
+Data: 2,000 Gaussian starts, p = 23, seed 0; nothing is trained.
+
+Run it::
+
+    python examples/custom_system.py --out custom_system.png
 """
 
 import argparse

@@ -1,9 +1,16 @@
-"""Can a global phase be aligned while no neuron is? Build such a network, and see its scores.
+"""Can a global phase be aligned while no neuron is?
+=================================================
+
+Build such a network, and see its scores.
 
 Half of the neurons have their output wave at twice their input phase, half opposite to it, and the
 input phases nearly cancel; a small common part of all input waves then makes the global phase.
 
-Run it: python examples/global_phase.py --out global_phase.png
+Data: a network made by hand, p = 23, 512 neurons; nothing is trained.
+
+Run it::
+
+    python examples/global_phase.py --out global_phase.png
 """
 
 import argparse

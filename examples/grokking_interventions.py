@@ -1,10 +1,17 @@
-"""Do phases cause grokking? Freeze, redraw or align them, change the decay, and see what follows.
+"""Do phases cause grokking?
+=========================
+
+Freeze, redraw or align them, change the decay, and see what follows.
 
 Every variant is the published grokking run with one thing changed, on the same seeds; phases are
 changed with all magnitudes as they were. Runs are kept in --runs and resumed, so that a figure can
 be drawn again, or with more seeds, without training anew.
 
-Run it: python examples/grokking_interventions.py --out interventions.png (an hour on one core)
+Data: ten variants of the published grokking configuration, four seeds each, trained here.
+
+Run it::
+
+    python examples/grokking_interventions.py --out interventions.png  # an hour on one core
 """
 
 import argparse
@@ -113,3 +120,5 @@ if __name__ == "__main__":
     parser.add_argument("--seeds", type=int, default=4)
     given = parser.parse_args()
     main(given.out, given.runs, seeds=given.seeds)
+
+# sphinx_gallery_thumbnail_path = 'images/grokking_interventions.png'

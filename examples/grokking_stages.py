@@ -1,10 +1,17 @@
-"""What happens in the stages of grokking? Train on part of the pairs with decay, and look at each.
+"""What happens in the stages of grokking?
+=======================================
+
+Train on part of the pairs with decay, and look at each.
 
 The first row is about the progress of training, the second about memorising, the next two about the
 weights, and the last about what theory says: forces, decay, and the lottery with pairs missing.
 
-Run it: python examples/grokking_stages.py --out stages.png (a few minutes on one core)
-        python examples/grokking_stages.py --run RUN --out stages.png (a run that is there already)
+Data: one network of the published grokking configuration, p = 23, trained here, or a run of yours.
+
+Run it::
+
+    python examples/grokking_stages.py --out stages.png  # a few minutes on one core
+    python examples/grokking_stages.py --run RUN --out stages.png  # a run that is there already
 """
 
 import argparse
@@ -96,3 +103,5 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=20_000)
     given = parser.parse_args()
     main(given.out, given.run, steps=given.steps)
+
+# sphinx_gallery_thumbnail_path = 'images/grokking_stages.png'

@@ -1,9 +1,16 @@
-"""What did a network learn? One cosine a neuron, aligned phases, symmetry, and an even activation.
+"""What did a network learn?
+=========================
+
+One cosine a neuron, aligned phases, symmetry, and an even activation.
 
 A ReLU network is trained as published and held against Observations 1 to 4; its harmonics are held
 against three theories of them, and its weights are run under other activations.
 
-Run it: python examples/mechanism.py --out mechanism.png
+Data: one ReLU network of the published standard configuration, p = 23, trained here.
+
+Run it::
+
+    python examples/mechanism.py --out mechanism.png
 """
 
 import argparse

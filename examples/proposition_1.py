@@ -1,9 +1,16 @@
-"""When do logits follow Proposition 1? A network from single-frequency neurons, and a Gaussian one.
+"""When do logits follow Proposition 1?
+====================================
+
+A network from single-frequency neurons, and a Gaussian one.
 
 The proposition assumes one aligned frequency a neuron, phases spread evenly and equal magnitudes. A
 single-frequency start grants the first; a Gaussian start has to find it.
 
-Run it: python examples/proposition_1.py --out proposition_1.png
+Data: two quadratic networks, p = 23, 512 neurons, trained here on all pairs.
+
+Run it::
+
+    python examples/proposition_1.py --out proposition_1.png
 """
 
 import argparse
@@ -60,3 +67,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("proposition_1.png"))
     main(parser.parse_args().out)
+
+# sphinx_gallery_thumbnail_path = 'images/proposition_1.png'

@@ -1,11 +1,18 @@
-"""What does a transformer compute that adds? Waves of a few frequencies, and which ones.
+"""What does a transformer compute that adds?
+==========================================
+
+Waves of a few frequencies, and which ones.
 
 A one-layer transformer is trained on part of the pairs until it answers all of them. The figure has
 its frequencies in embedding, neurons and logits, and what each of them gives by itself; the table
 stands every published claim beside this network.
 
-Run it: python examples/transformer_circuit.py --out circuit.png (a minute on one core)
-        python examples/transformer_circuit.py --run RUN --out circuit.png (a run that is there)
+Data: one small transformer, p = 53, trained here on 40% of the pairs, or a run of yours.
+
+Run it::
+
+    python examples/transformer_circuit.py --out circuit.png  # a minute on one core
+    python examples/transformer_circuit.py --run RUN --out circuit.png  # a run that is there
 """
 
 import argparse
@@ -45,3 +52,5 @@ if __name__ == "__main__":
     parser.add_argument("--run", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     main(**vars(parser.parse_args()))
+
+# sphinx_gallery_thumbnail_path = 'images/transformer_circuit.png'

@@ -1,9 +1,16 @@
-"""Which hidden states merge? Two criteria beside a network, from its start and from its plateau.
+"""Which hidden states merge?
+==========================
+
+Two criteria beside a network, from its start and from its plateau.
 
 The distances of pairs of hidden states are followed through a training and laid over the pair flow;
 the published criterion and the exact one say who merges, and are scored.
 
-Run it: python examples/which_pairs_merge.py --out mergers.png
+Data: one recurrent network of 30 neurons, trained here on all sequences up to length 6.
+
+Run it::
+
+    python examples/which_pairs_merge.py --out mergers.png
 """
 
 import argparse

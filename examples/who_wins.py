@@ -1,10 +1,17 @@
-"""Which frequency wins each neuron, and what does it take to know? Train, predict, compare.
+"""Which frequency wins each neuron, and what does it take to know?
+================================================================
+
+Train, predict, compare.
 
 Networks are trained from starts whose magnitudes spread more and more. Least misalignment, the
 published corollary, names the winners where magnitudes are equal and fails as they spread; the
 ladder of theory is then scored on the network of the widest spread.
 
-Run it: python examples/who_wins.py --out who_wins.png
+Data: four quadratic networks, p = 23, 128 neurons, trained here from starts of growing spread.
+
+Run it::
+
+    python examples/who_wins.py --out who_wins.png
 """
 
 import argparse

@@ -15,6 +15,7 @@ import typer.main
 
 from grokode import compare, theory
 from grokode.cli import application
+from grokode.theory import identities
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -22,15 +23,23 @@ WRITTEN = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 COMMANDS = typer.main.get_command(application()).commands
 
-_spec = importlib.util.spec_from_file_location("hooks", DOCS / "builder" / "hooks.py")
-hooks = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(hooks)
+
+def part_of_builder(name):
+    """A file of the site's builder that needs no Sphinx."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / "builder" / f"{name}.py")
+    part = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(part)
+    return part
+
+
+pages = part_of_builder("pages")
+recorded = part_of_builder("recorded")
 
 
 @pytest.fixture(scope="module")
 def made():
-    """Pages that the site's builder makes, by path."""
-    return hooks.pages()
+    """Pages that the site's builder makes, by path; those of the examples are made by Sphinx."""
+    return pages.made() | {"examples/index.rst": "", "index.md": ""}
 
 
 def blocks(text, language):
@@ -43,7 +52,7 @@ def spans(text):
 
 
 def lines_of_shell(path):
-    text = path.read_text()
+    text = path.read_text().replace("\\\n", " ")
     lines = [line for block in blocks(text, "sh") for line in block.splitlines()]
     return [shlex.split(line, comments=True) for line in [*lines, *spans(text)] if _shell(line)]
 
@@ -56,18 +65,30 @@ def by_name(paths):
     return pytest.mark.parametrize("path", paths, ids=lambda path: path.stem)
 
 
-def test_every_page_is_in_the_navigation_and_there(made):
-    config = (DOCS / "builder" / "mkdocs.yml").read_text()
-    navigation = set(re.findall(r"[\w/-]+\.md", config.partition("\nnav:")[2].partition("\n\n")[0]))
-    written = {path.name for path in WRITTEN if path.parent == DOCS}
-    assert written <= navigation <= written | set(made)
+def test_every_page_is_in_the_contents_and_there(made):
+    written = [path.stem for path in WRITTEN if path.parent == DOCS]
+    below = [page for _, members in pages.CONTENTS.values() for page in members]
+    assert sorted([*below, "get-started", "index"]) == sorted(written)
+    there = {name.rpartition(".")[0] for name in made} | set(written)
+    assert {*pages.FIRST, "changelog"} <= there
 
 
 def test_every_module_of_a_wing_has_its_page(made):
-    public = [path for wing in hooks.WINGS for path in (ROOT / wing).rglob("[!_]*.py")]
-    referred = set(re.findall(r"^::: (\S+)$", "\n".join(made.values()), re.MULTILINE))
-    assert {hooks.dotted(path) for path in public} <= referred
-    assert all(hooks.summary(path) for path in public)
+    public = [path for wing in pages.WINGS for path in (ROOT / wing).rglob("[!_]*.py")]
+    referred = set(re.findall(r"^\.\. automodule:: (\S+)$", "\n".join(made.values()), re.MULTILINE))
+    assert {pages.dotted(path) for path in public} <= referred
+    assert all(pages.summary(path) for path in public)
+
+
+@pytest.mark.parametrize("wing", pages.WINGS)
+def test_what_a_wing_offers_is_listed_with_its_home(wing):
+    package = importlib.import_module(f"grokode.{wing}")
+    homes = pages.exports(ROOT / wing / "__init__.py")
+    others = {name: getattr(package, name) for name in set(package.__all__) - set(homes)}
+    assert all(any(thing is getattr(package, name) for name in homes) for thing in others.values())
+    for name, home in homes.items():
+        module, _, last = home.rpartition(".")
+        assert getattr(importlib.import_module(module), last) is getattr(package, name), name
 
 
 @by_name(WRITTEN)
@@ -111,6 +132,7 @@ def test_readme_has_its_three_examples():
 @by_name(WRITTEN)
 def test_commands_of_a_page_exist(path):
     every = {name for command in COMMANDS.values() for name in _options(command)}
+    studies = "".join(path.read_text() for path in (ROOT / "examples" / "studies").glob("*.py"))
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for program, *words in lines_of_shell(path):
         given = {word.partition("=")[0] for word in words if word.startswith("--")}
@@ -120,14 +142,28 @@ def test_commands_of_a_page_exist(path):
             source = (ROOT / words[0]).read_text()
             assert all(f'"{name}"' in source for name in given), f"{words}"
         elif program.startswith("--"):
-            assert program in every, program
+            assert program in every or f'"{program}"' in studies, program
         elif words and not words[0].startswith("--") and words[0] != "COMMAND":
             assert words[0] in COMMANDS, f"grokode {words[0]}"
             assert given <= _options(COMMANDS[words[0]]), f"grokode {words}"
 
 
+def test_identities_of_the_pages_exist():
+    proved = [
+        words[2]
+        for path in WRITTEN
+        for words in lines_of_shell(path)
+        if words[:2] == ["grokode", "prove"] and words[2:3] != ["NAME"] and len(words) > 2
+    ]
+    paper = (DOCS / "paper-to-code.md").read_text()
+    refuted = [name for name in spans(paper) if re.fullmatch(r"\w+_published", name)]
+    assert len(proved) > 20
+    assert {*proved, *refuted} <= {identity.name for identity in identities.IDENTITIES}
+
+
 def _options(command):
-    return {name for option in command.params for name in option.opts} | {"--help"}
+    each = [option.opts + option.secondary_opts for option in command.params]
+    return {name for names in each for name in names} | {"--help"}
 
 
 def test_commands_page_has_every_command_and_option(made):
@@ -153,14 +189,24 @@ def test_names_of_a_page_exist(path):
 
 
 @by_name(EXAMPLES)
-def test_example_is_in_the_gallery(path, made):
-    """With a question for a title and a picture small enough to be kept beside the text."""
-    title = (ast.get_docstring(ast.parse(path.read_text())) or "").partition("? ")[0]
-    assert f"## {title}?\n" in made["examples.md"]
+def test_example_says_what_the_gallery_shows(path):
+    """A question for a title, the data, and how it is run; Sphinx adds figure and time."""
+    about = ast.get_docstring(ast.parse(path.read_text()))
+    title, line, *_ = about.splitlines()
+    assert title.endswith("?")
+    assert line == "=" * len(title)
+    assert re.search(r"^Data: .+\.$", about, re.MULTILINE | re.DOTALL)
+    assert f"Run it::\n\n    python examples/{path.name} " in about
+
+
+@by_name([path for path in EXAMPLES if path.stem in recorded.LONG])
+def test_long_example_has_a_recorded_picture(path):
+    """Small enough to be kept beside the text, and named as its thumbnail."""
     picture = DOCS / "images" / f"{path.stem}.png"
     assert picture.stat().st_size <= 80_000
     assert matplotlib.image.imread(picture).std() > 0.01
+    assert path.read_text().endswith(f"# sphinx_gallery_thumbnail_path = 'images/{picture.name}'\n")
 
 
-def test_cut_figures_are_of_examples():
-    assert set(hooks.UPPER) <= {path.stem for path in EXAMPLES}
+def test_recorded_pictures_are_of_examples():
+    assert {*recorded.LONG, *recorded.UPPER} <= {path.stem for path in EXAMPLES}

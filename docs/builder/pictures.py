@@ -1,9 +1,9 @@
-"""Draw the pictures of the examples page, into docs/images.
+"""Draw the pictures of the examples that the site does not run, into docs/images.
 
 Run it: python docs/builder/pictures.py [NAME ...] [--runs FOLDER]
 
-Every example runs as it is, which takes hours if runs are to be trained. With --runs FOLDER the run
-or runs of an example are looked for in FOLDER/NAME, and kept there.
+They run as they are, which takes hours if runs are to be trained. With --runs FOLDER the run or
+runs of an example are looked for in FOLDER/NAME, and kept there.
 """
 
 import argparse
@@ -13,8 +13,8 @@ import tempfile
 from pathlib import Path
 
 import matplotlib as mpl
-from hooks import UPPER
 from PIL import Image
+from recorded import LONG, UPPER
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 DPI = 110
@@ -64,11 +64,11 @@ def shrink(figure: Path, out: Path, upper: float) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help="examples; all if not given")
+    parser.add_argument("names", nargs="*", help="examples; all long ones if not given")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--runs", type=Path)
     given = parser.parse_args()
     mpl.use("Agg")
     given.out.mkdir(parents=True, exist_ok=True)
-    for name in given.names or sorted(path.stem for path in EXAMPLES.glob("*.py")):
+    for name in given.names or LONG:
         draw(EXAMPLES / f"{name}.py", given.out / f"{name}.png", given.runs)
