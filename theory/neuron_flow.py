@@ -189,7 +189,9 @@ def _coupled(
     state = layers.state(initial, dtype)
     followed = follow(layers, state, loss_of, rule, asked, over=lambda loss: loss < least)
     path = spectra_of(initial, followed, asked).drop_vars("loss")
-    return path.assign_attrs({"stopped": followed.stopped, "p": rule.p})
+    # A loss to first order does not halve when the network's does.
+    del path.attrs["half_loss"]
+    return path
 
 
 def neuron_seconds(initial: xr.Dataset, rule: TrainingRule) -> float:

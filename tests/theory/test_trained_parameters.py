@@ -182,6 +182,7 @@ def test_coupled_neurons_stop_at_the_plateaus_end():
     rule = rule_of("quadratic", learning_rate=0.1)
     held = neuron_flow(embedded_start(), rule, [0, 500, 600])
     assert 0 < held.attrs["stopped"] < 500
+    assert held.attrs.keys() == {"p", "stopped"}  # as of neurons that move alone
     np.testing.assert_array_equal(held.xi_hat[1], held.xi_hat[2])
 
 
