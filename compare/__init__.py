@@ -24,7 +24,7 @@ from grokode.compare.page.report import report
 from grokode.compare.question import Question
 from grokode.compare.registry import QUESTIONS
 
-rung_errors = predictor_errors
+rung_errors = predictor_errors  # its name in 0.1
 
 __all__ = [
     "PLATEAU_CLAIM",

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from grokode import console
+from grokode.cli import main
 from grokode.compare.page.html import Section, write_page
 from grokode.nets import TrainingConfig, open_run, train
 from grokode.text import visible
@@ -102,16 +103,37 @@ def test_pages_show_markup_and_controls(tmp_path):
     assert "&lt;b&gt;&amp;" in text
 
 
-def test_a_folder_with_such_a_name_is_a_run_like_any_other(nasty_run):
+@pytest.fixture
+def called(monkeypatch):
+    """A command in this process: its exit code, and what it wrote to streams of an encoding."""
+
+    def run(*words, encoding="utf-8"):
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding, "strict") for _ in range(2)]
+        # The consoles of this process may hold other streams since they were made.
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", streams[0])
+            patch.setattr(sys, "stderr", streams[1])
+            patch.setattr(sys, "argv", ["grokode", *map(str, words)])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        for stream in streams:
+            stream.flush()
+        out, err = (stream.buffer.getvalue().decode() for stream in streams)
+        return ended.value.code or 0, out, err
+
+    return run
+
+
+def test_a_folder_with_such_a_name_is_a_run_like_any_other(nasty_run, called):
     for command in (["info"], ["logits"], ["info", "--json"]):
-        done = call(command[0], nasty_run, *command[1:])
-        assert done.returncode == 0, done.stderr
-        assert not raw(done.stdout.decode() + done.stderr.decode())
-    assert json.loads(done.stdout)["p"] == 5
-    lost = call("info", nasty_run / "nowhere")
-    assert lost.returncode == 2
-    assert not raw(lost.stderr.decode())
-    assert len(lost.stderr.splitlines()) == 1
+        code, out, err = called(command[0], nasty_run, *command[1:])
+        assert code == 0, err
+        assert not raw(out + err)
+    assert json.loads(out)["p"] == 5
+    code, out, err = called("info", nasty_run / "nowhere")
+    assert (code, out) == (2, "")
+    assert not raw(err)
+    assert len(err.splitlines()) == 1
 
 
 ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
@@ -137,31 +159,19 @@ ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONC
     ],
     ids=lambda command: command[0],
 )
-def test_a_poor_terminal_changes_no_exit_code(command, tmp_path, nasty_run, monkeypatch):
-    """In this process, with streams that can write ASCII alone."""
-    from grokode.cli import main
-
+def test_a_poor_terminal_changes_no_exit_code(command, tmp_path, nasty_run, called):
+    """With streams that can write ASCII alone."""
     filled = [
         word.replace("RUN", str(nasty_run)).replace("OUT", str(tmp_path / "é")) for word in command
     ]
-    codes, texts = [], []
+    results = []
     for encoding in ("utf-8", "ascii"):
         if command[0] in ("train", "export", "contour"):
             filled = [word.replace("é", f"é{encoding}") for word in filled]
-        streams = [io.TextIOWrapper(io.BytesIO(), encoding, "strict") for _ in range(2)]
-        # The consoles of this process may hold other streams since they were made.
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "stdout", streams[0])
-            patch.setattr(sys, "stderr", streams[1])
-            patch.setattr(sys, "argv", ["grokode", *filled])
-            with pytest.raises(SystemExit) as ended:
-                main()
-            codes.append(ended.value.code or 0)
-        for stream in streams:
-            stream.flush()
-        texts.append(b"".join(s.buffer.getvalue() for s in streams))
-    assert codes[0] == codes[1], texts
-    assert b"codec" not in texts[1]
+        results.append(called(*filled, encoding=encoding))
+    (code, *_), (of_ascii, out, err) = results
+    assert code == of_ascii, results
+    assert "codec" not in out + err
 
 
 def test_a_real_process_without_unicode(nasty_run):
@@ -170,7 +180,7 @@ def test_a_real_process_without_unicode(nasty_run):
     assert b"R^2" in done.stdout
 
 
-def test_sigterm_keeps_what_is_finished_and_says_so(tmp_path):
+def test_sigterm_keeps_what_is_finished_and_says_so(tmp_path, request):
     run = tmp_path / "run"
     flags = ["--p", 5, "--neurons", 6, "--steps", 200_000, "--checkpoint-every", 10]
     child = subprocess.Popen(
@@ -178,13 +188,14 @@ def test_sigterm_keeps_what_is_finished_and_says_so(tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     )
-    until = time.monotonic() + 120
+    request.addfinalizer(child.kill)
+    until = time.monotonic() + 600
     while not (run / "run.json").exists() or open_run(run).weights.sizes["step"] < 3:
         assert time.monotonic() < until
         assert child.poll() is None
         time.sleep(0.02)
     child.send_signal(signal.SIGTERM)
-    _, err = child.communicate(timeout=60)
+    _, err = child.communicate(timeout=600)
     assert child.returncode == 143
     assert err == (
         "error: terminated; finished checkpoints are kept, the same with --resume goes on from "

@@ -8,7 +8,7 @@ import matplotlib.image
 import pytest
 
 EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
-SMALL = {"p": 5, "neurons": 8, "steps": 60, "size": 30, "seeds": 2}
+SMALL = {"p": 5, "neurons": 8, "steps": 60, "size": 30, "seeds": 2, "length": 4}
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -43,23 +43,26 @@ def train(i):
         config = nets.TrainingConfig(p=5, neurons=400, steps=20, seed=i)
         return float(nets.train(config, folder + "/run").metrics.train_loss[-1])
 
-call = globals()[sys.argv[1]]
-here = [float(call(i)) for i in range(4)]
-with multiprocessing.get_context("fork").Pool(2) as pool:
-    there = pool.map_async(call, range(4)).get(120)
-np.testing.assert_allclose(there, here, rtol=1e-6)
-if call is not train:
-    with ThreadPoolExecutor(4) as pool:
-        np.testing.assert_array_equal(list(pool.map(call, range(4))), here)
+for name in sys.argv[1:]:
+    call = globals()[name]
+    here = [float(call(i)) for i in range(4)]
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        there = pool.map_async(call, range(4)).get(900)
+    np.testing.assert_allclose(there, here, rtol=1e-6, err_msg=name)
+    if call is not train:
+        with ThreadPoolExecutor(4) as pool:
+            np.testing.assert_array_equal(list(pool.map(call, range(4))), here, err_msg=name)
 """
 
 
-@pytest.mark.parametrize("call", ["blowup", "evolve", "magnitude", "simulate", "neurons", "train"])
-def test_a_forked_pool_and_threads_get_the_same_numbers(call):
+@pytest.mark.parametrize(
+    "calls", [("blowup", "evolve", "magnitude", "simulate", "neurons"), ("train",)]
+)
+def test_a_forked_pool_and_threads_get_the_same_numbers(calls):
     # Threads on purpose: with one alone nothing can go wrong.
     threads = {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "2"}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SCRIPT, call],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SCRIPT, *calls],
         env=os.environ | threads,
         capture_output=True,
         text=True,

@@ -130,6 +130,18 @@ FLOORS = {
         {"page/html", "page/parts", "page/__init__"},
         {"page/report"},
         {"page/comparison"},
+        {"explorer/__init__", "explorer/views/__init__", "explorer/packed", "explorer/race"}
+        | {"explorer/template", "explorer/trainer", "explorer/watched"},
+        {"explorer/desk", "explorer/material"},
+        {"explorer/look", "explorer/view"},
+        {"explorer/views/race", "explorer/views/weights"},
+        {f"explorer/views/{name}" for name in ("circuit", "configuration", "contour", "grid")}
+        | {f"explorer/views/{name}" for name in ("ladder", "logits", "overview", "phases")}
+        | {"explorer/views/scores", "explorer/views/states", "explorer/panel"},
+        {"explorer/registry"},
+        {"explorer/rooms"},
+        {"explorer/page"},
+        {"explorer/server"},
         {"figures", "__init__"},
     ],
     "grokode": [
@@ -137,8 +149,8 @@ FLOORS = {
         {"console"},
         {"commands/options", "commands/flags"},
         {"commands/telling"},
-        {f"commands/{name}" for name in ("analyse", "automaton", "circuit", "demo", "runs")}
-        | {"commands/replay", "commands/sweep", "commands/theory", "commands/training"},
+        {f"commands/{name}" for name in ("analyse", "automaton", "circuit", "demo", "explore")}
+        | {f"commands/{name}" for name in ("replay", "runs", "sweep", "theory", "training")},
         {"cli"},
         {"__main__"},
     ],

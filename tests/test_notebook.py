@@ -20,7 +20,7 @@ def test_the_notebook_runs(tmp_path, monkeypatch):
         small = re.sub(r"steps=\d+", "steps=600", cell.source)
         cell.source = re.sub(r"neurons=\d+", "neurons=64", small)
     nbclient.NotebookClient(
-        notebook, timeout=300, resources={"metadata": {"path": tmp_path}}
+        notebook, timeout=900, resources={"metadata": {"path": tmp_path}}
     ).execute()
     kinds = {kind for cell in code for output in cell.outputs for kind in output.get("data", {})}
     assert {"text/html", "image/png"} <= kinds

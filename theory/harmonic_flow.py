@@ -76,6 +76,7 @@ def harmonic_flow(
 
     Examples
     --------
+    >>> from grokode.theory import fourier
     >>> rng = np.random.default_rng(0)
     >>> start = fourier.spectrum(*rng.normal(size=(2, 8, 5)) / 10)
     >>> rule = TrainingRule(p=5, activation="relu", optimizer="adamw", learning_rate=1e-2)

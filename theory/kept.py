@@ -107,16 +107,6 @@ class Kept:
             kept |= (a + b + 2 * c) % p == 0
         return kept & (c > 0)
 
-    def modes(self, p: int) -> int:
-        """Number of complex modes with c = 1..K that are kept.
-
-        Examples
-        --------
-        >>> [parse_kept(name).modes(23) for name in ("3", "rows", "rows+3", "symmetric+rows")]
-        [539, 495, 891, 726]
-        """
-        return int(self.mask(p).sum())
-
 
 def parse_kept(text: str) -> Kept:
     """What a name keeps: sets and an order joined by ``+``; ``-margins`` leaves margins out.

@@ -281,8 +281,8 @@ def _harmonic(name: str, keep: str) -> Predictor:
         # Shifted pairs of which some are trained on and some are not have no common average.
         all_pairs="symmetric" in kept.sets and not kept.margins,
         ranks_at_end=True,
-        seconds=lambda start, rule: harmonic_seconds(rule, start.sizes["neuron"], keep),
         embedded=True,
+        seconds=lambda start, rule: harmonic_seconds(rule, start.sizes["neuron"], keep),
     )
 
 
@@ -340,8 +340,8 @@ PREDICTORS: dict[str, Predictor] = {
             _neuron_flow,
             needs={"activation": ACTIVATIONS},
             ranks_at_end=True,
-            seconds=neuron_seconds,
             embedded=True,
+            seconds=neuron_seconds,
         ),
         Predictor(
             "clock_flow",

@@ -11,7 +11,7 @@ from grokode.compare.common.style import figure_svg
 from grokode.files import create_file
 from grokode.text import visible
 
-__all__ = ["Section", "write_page"]
+__all__ = ["Section", "escape", "table_html", "write_page"]
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -78,15 +78,19 @@ def escape(text: str) -> str:
     return html.escape(visible(text))
 
 
+def table_html(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells, header first, as an HTML table that shows them as they are."""
+    header, *body = rows
+    head = "<table><thead>" + _row_html(header, "th") + "</thead><tbody>"
+    return "\n".join([head, *(_row_html(row, "td") for row in body), "</tbody></table>"])
+
+
 def _section_html(section: Section) -> str:
     parts = [f"<h2>{escape(section.title)}</h2>"]
     if section.text:
         parts.append(f"<p>{escape(section.text)}</p>")
     if section.table:
-        header, *rows = section.table
-        parts.append("<table><thead>" + _row_html(header, "th") + "</thead><tbody>")
-        parts.extend(_row_html(row, "td") for row in rows)
-        parts.append("</tbody></table>")
+        parts.append(table_html(section.table))
     parts.extend(
         f"<figure>{figure_svg(figure)}<figcaption>{escape(caption)}</figcaption></figure>"
         for figure, caption in section.figures

@@ -25,6 +25,7 @@ CONTENTS = {
         [
             "concepts",
             "which-theory",
+            "explore",
             "your-own-checkpoint",
             "sweeps",
             "cluster",

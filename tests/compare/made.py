@@ -131,3 +131,8 @@ def decaying_run(ratio, **settings):
     return made_run(
         theta, xi, train=train, steps=steps, metrics=logged, learning_rate=rate, **settings
     )
+
+
+def table(machine):
+    """Transitions and outputs of a machine as arrays."""
+    return np.array(machine.transitions), np.array(machine.outputs)

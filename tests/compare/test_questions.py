@@ -52,6 +52,14 @@ OUTSIDE = Question(
 )
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """Pages with two of the questions alone; the others have their tests."""
+    for name in set(compare.QUESTIONS) - {"logits", "grokking"}:
+        monkeypatch.delitem(compare.QUESTIONS, name)
+
+
+@pytest.mark.usefixtures("few")
 def test_a_question_from_outside_is_one_line(run, tmp_path, monkeypatch):
     monkeypatch.setitem(compare.QUESTIONS, "size", OUTSIDE)
     text = compare.report([run], tmp_path / "page.html").read_text()
@@ -61,6 +69,7 @@ def test_a_question_from_outside_is_one_line(run, tmp_path, monkeypatch):
     assert not list((run.path / cache.CACHE).glob("size-*"))
 
 
+@pytest.mark.usefixtures("few")
 def test_a_measure_a_figure_and_a_claim_are_added_to_a_question(run, tmp_path, monkeypatch):
     """Each in one function, and a line that puts it in place: page, verdicts and JSON have it."""
     logits = compare.QUESTIONS["logits"]
@@ -200,6 +209,7 @@ def test_a_ladder_answers_about_its_own_run(tmp_path, run):
             asked()
 
 
+@pytest.mark.usefixtures("few")
 def test_a_bug_comes_out_and_a_refusal_does_not(run, tmp_path, monkeypatch):
     def broken(run, /):
         raise ValueError("a bug")

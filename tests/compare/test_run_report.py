@@ -146,7 +146,7 @@ def test_the_page_in_a_browser(page, tmp_path, width):
         [*command, f"--screenshot={picture}", page.as_uri()],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
     import matplotlib.image
 

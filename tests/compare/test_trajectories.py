@@ -82,7 +82,7 @@ def test_partings_are_the_first_steps_beyond():
     assert partings_table(parted)[3] == ["c", "step 20", "never", "never"]
 
 
-def test_partings_agree_with_one_rung_alone(errors):
+def test_partings_agree_with_one_predictor_alone(errors):
     parted = partings(errors, [0.01, 0.05])
     one = errors.sel(predictor="ticket_flow")
     for tolerance in (0.01, 0.05):
@@ -145,7 +145,7 @@ def test_phases_are_drawn_and_cut_where_they_wrap(small_run, climbed, quantity):
     plt.close("all")
 
 
-def test_errors_by_predictor_shows_every_rung(errors):
+def test_errors_by_predictor_shows_every_one(errors):
     _, ax = plt.subplots()
     errors_by_predictor(errors, ax)
     drawn = {line.get_label(): line.get_ydata() for line in ax.lines}

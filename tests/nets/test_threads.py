@@ -62,7 +62,7 @@ def test_the_same_bits_on_one_thread_and_on_three(name, tmp_path, threads):
 
 def test_every_thread_takes_part_and_none_has_threads_of_its_own(tmp_path, threads, monkeypatch):
     threads(2)
-    together, seen = threading.Barrier(2, timeout=60), {}
+    together, seen = threading.Barrier(2, timeout=600), {}
     computed = FusedGradient.__call__
 
     def both_at_once(self, step):
@@ -107,7 +107,7 @@ def test_an_error_in_any_thread_ends_the_training_and_leaves_it_whole(
             there.set()
             raise error
         if step >= 10:
-            there.wait(60)
+            there.wait(600)
         return computed(self, step)
 
     with monkeypatch.context() as patched:

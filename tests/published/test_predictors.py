@@ -25,9 +25,9 @@ def climb(published, tmp_path, name, predictors):
     answer = winners_json(scored)
     assert (answer["p"], answer["neurons"], answer["chance"]) == (23, 512, 1 / 11)
     right = {
-        rule: round(numbers["accuracy"] * 512)
-        for rule, numbers in answer["rules"].items()
-        if rule != "chance"
+        name: round(numbers["accuracy"] * 512)
+        for name, numbers in answer["rules"].items()
+        if name != "chance"
     }
     return run, climbed, scored, right
 
@@ -87,7 +87,7 @@ def test_relu_grokking_run(published, tmp_path):
     assert within == ["chance", "neuron_flow"]
     # No theory that takes the network for a quadratic one under SGD comes near the neuron flow.
     low = scored.interval.sel(predictor="neuron_flow", bound="low")
-    others = [rule for rule in right if rule != "neuron_flow"]
+    others = [name for name in right if name != "neuron_flow"]
     assert (scored.interval.sel(predictor=others, bound="high") < low).all()
     followed = predictor_errors(run, climbed=climbed).predictor.values.tolist()
     assert followed == ["neuron_flow"]

@@ -1,9 +1,20 @@
-"""Spectra at random, and an integrator that is not ours."""
+"""Spectra at random, activations of torch, and an integrator that is not ours."""
 
 import numpy as np
+import torch
 from scipy.integrate import solve_ivp
 
 from grokode.theory import exact, fourier
+
+SIGMA = {
+    "quadratic": torch.square,
+    "relu": torch.relu,
+    "abs": torch.abs,
+    "quartic": lambda z: z**4,
+    "softplus": torch.nn.functional.softplus,
+    "gelu": torch.nn.functional.gelu,
+}
+"""The activations as torch has them, for its autograd."""
 
 
 def random_spectrum(neurons=6, seed=0, p=23):

@@ -9,15 +9,8 @@ from grokode.theory import fourier, neuron_flow
 from grokode.theory.exact import blowup_time
 from grokode.theory.predictors import ticket_flow
 from grokode.theory.rule import TrainingRule
+from tests.theory.made import SIGMA
 
-SIGMA = {
-    "quadratic": torch.square,
-    "relu": torch.relu,
-    "abs": torch.abs,
-    "quartic": lambda z: z**4,
-    "softplus": torch.nn.functional.softplus,
-    "gelu": torch.nn.functional.gelu,
-}
 P, NEURONS, STEPS = 7, 5, 40
 
 

@@ -32,7 +32,7 @@ def test_results_come_in_the_order_of_calls(two_threads):
     late = threading.Event()
 
     def first():
-        assert late.wait(60)  # the second is under way meanwhile
+        assert late.wait(600)  # the second is under way meanwhile
         return 1
 
     def second():

@@ -78,7 +78,7 @@ def test_workers_decide_the_same_and_one_may_be_killed(tmp_path):
     def kill():
         """As soon as a chunk is there, a worker is not."""
         journal = path / "stream.jsonl"
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while time.monotonic() < until and not (journal.exists() and _lines(journal) > 1):
             time.sleep(0.002)
         for child in multiprocessing.active_children()[:1]:

@@ -9,7 +9,7 @@ from grokode.theory import fourier
 from grokode.theory._trained import layers_of
 from grokode.theory.harmonic_flow import KeptLoss, harmonic_flow
 from grokode.theory.kept import parse_kept
-from grokode.theory.neuron_flow import PlateauLoss, neuron_flow
+from grokode.theory.neuron_flow import PlateauLoss, neuron_flow, neuron_seconds
 from grokode.theory.rule import TrainingRule
 from tests.theory.test_harmonic_flow import KEPT, SIGMA, wanted_modes
 
@@ -183,6 +183,21 @@ def test_coupled_neurons_stop_at_the_plateaus_end():
     held = neuron_flow(embedded_start(), rule, [0, 500, 600])
     assert 0 < held.attrs["stopped"] < 500
     np.testing.assert_array_equal(held.xi_hat[1], held.xi_hat[2])
+
+
+@pytest.mark.parametrize("start", [embedded_start, separate_start])
+def test_float32_is_the_same_flow(start):
+    flows = [neuron_flow(start(), rule_of("relu"), [20], dtype=d) for d in ("float32", "float64")]
+    # Rounding of float32 in sums of p^2 terms, over twenty steps of size 1e-2 and less.
+    np.testing.assert_allclose(flows[0].xi_hat, flows[1].xi_hat, rtol=0, atol=1e-5)
+
+
+def test_a_part_of_coupled_neurons_does_not_tell_how_long_all_take():
+    """So the time is that of all steps: proportional to them, though the plateau is over early."""
+    start = embedded_start()
+    seconds = [neuron_seconds(start, rule_of(learning_rate=0.1, steps=n)) for n in (10**5, 10**6)]
+    assert seconds[1] == pytest.approx(10 * seconds[0])
+    assert neuron_seconds(separate_start(), rule_of(steps=10**6)) > seconds[1]
 
 
 def test_factors_of_another_checkpoint_are_refused():
