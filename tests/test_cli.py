@@ -294,6 +294,8 @@ def test_ctrl_c_keeps_what_is_finished(grokode, tmp_path, request):
         [sys.executable, "-m", "grokode", "train", *map(str, flags)],
         stderr=subprocess.PIPE,
         text=True,
+        # What a shell starts in the background ignores Ctrl-C, and so do its children.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     request.addfinalizer(child.kill)
     until = time.monotonic() + 600
