@@ -18,7 +18,7 @@ from grokode.nets.runs import RunWriter, open_run
 from grokode.nets.runs.layout import expected
 from grokode.nets.training.config import TrainingConfig
 from tests.nets.store_model import StoreMachine, data, small_chunks
-from tests.nets.test_store import altered, check_altered_manifest  # noqa: F401
+from tests.nets.test_altered import altered, check_altered_manifest  # noqa: F401
 
 pytestmark = pytest.mark.attack
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from grokode import compare, nets
+from grokode import nets
 from grokode.compare.common.observe import checkpoint_accuracy, training_rule
 
 CONFIG = nets.TrainingConfig(
@@ -44,7 +44,7 @@ def test_the_summed_loss_is_the_mean_with_a_larger_rate(tmp_path):
 def test_what_theory_has_no_word_on_is_refused(tmp_path, change):
     run = nets.train(dataclasses.replace(CONFIG, **change), tmp_path / "run")
     with pytest.raises(ValueError, match=r"theory (is about addition|has no rule)"):
-        compare.winners(run)
+        training_rule(run)
 
 
 def test_checkpoint_accuracy_is_that_of_the_same_step(tmp_path):
