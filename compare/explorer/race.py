@@ -24,8 +24,8 @@ __all__ = ["AFFORDABLE", "NETWORK", "Race", "race", "spread_neurons"]
 NETWORK = "network"
 """Name of the network among the sources of tickets, beside the predictors."""
 
-AFFORDABLE = 20.0
-"""Seconds of a core beyond which a predictor is left out, as on the page of a report."""
+AFFORDABLE = 40.0
+"""Seconds of a core for all predictors together, as on the page of a report."""
 
 
 @dataclass(frozen=True, eq=False)
