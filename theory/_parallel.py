@@ -95,15 +95,16 @@ def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     waiting: SimpleQueue[tuple[Future[Result], Callable[[], Result]]] = SimpleQueue()
     for pair in zip(futures, calls, strict=True):
         waiting.put(pair)
-    # Not a pool: Python waits for its threads when it ends, also after Ctrl-C.
-    for _ in range(min(threads, len(calls))):
-        threading.Thread(target=_answer, args=(waiting,), daemon=True).start()
-    try:
-        with threadpool_limits(1, user_api="blas"):
+    # The limit stands before any call can set and lift one of its own.
+    with threadpool_limits(1, user_api="blas"):
+        # Not a pool: Python waits for its threads when it ends, also after Ctrl-C.
+        for _ in range(min(threads, len(calls))):
+            threading.Thread(target=_answer, args=(waiting,), daemon=True).start()
+        try:
             return [future.result() for future in futures]
-    finally:
-        for future in futures:
-            future.cancel()
+        finally:
+            for future in futures:
+                future.cancel()
 
 
 def _answer(waiting: "SimpleQueue[tuple[Future[Any], Callable[[], Any]]]") -> None:

@@ -6,6 +6,7 @@ from functools import partial
 import numba as nb
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from grokode import nets
 from grokode.theory import TrainingRule
@@ -48,6 +49,24 @@ def test_the_first_error_is_raised(two_threads):
 
     with pytest.raises(KeyError):
         side_by_side([lambda: 1, partial(fail, KeyError("a")), partial(fail, ValueError("b"))])
+
+
+def test_threads_of_matrix_products_are_as_before(two_threads):
+    """Whatever limits the calls set meanwhile, in whatever order they lift them."""
+
+    def blas():
+        return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before = blas()
+        seen = side_by_side([partial(limited, blas)] * 4)
+        assert blas() == before
+    assert all(set(one) == {1} for one in seen if one)
+
+
+def limited(look):
+    with threadpool_limits(1, user_api="blas"):
+        return look()
 
 
 @pytest.mark.parametrize("flow", [neuron_flow, partial(harmonic_flow, keep="rows+2")])
