@@ -6,6 +6,7 @@ worker died is given to another, and a cluster may run one twice.
 
 import multiprocessing
 import os
+import pickle
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -72,6 +73,8 @@ def run_tasks(
 
     Raises
     ------
+    ValueError
+        For fewer than one worker.
     OSError
         If the scheduler does not answer.
 
@@ -80,6 +83,8 @@ def run_tasks(
     >>> sorted((end.task, end.result) for end in run_tasks(pow, [(2, 3), (3, 2)], workers=1))
     [(0, 8), (1, 9)]
     """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
     queue, deaths = deque(range(len(tasks))), Counter[int]()
     with _executor(workers, scheduler, len(tasks)) as (executor, at_once):
         running: dict[Future[Any], int] = {}
@@ -115,8 +120,20 @@ def _refill(
 ) -> None:
     """Submit what there is room for."""
     while queue and len(running) < at_once:
-        running[executor.submit(function, *tasks[queue[0]])] = queue[0]
+        running[executor.submit(_call, function, *tasks[queue[0]])] = queue[0]
         queue.popleft()
+
+
+def _call(function: Callable[..., Any], *task: Any) -> Any:
+    """What the function returns; an error that cannot travel between processes as one that can."""
+    try:
+        return function(*task)
+    except Exception as error:
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            raise RuntimeError(f"{type(error).__name__}: {error}") from None
+        raise
 
 
 class _Processes(Executor):

@@ -61,5 +61,28 @@ def test_a_killer_costs_its_neighbours_nothing(tmp_path):
     assert [end.result for end in ended[1:]] == [1, 2]
 
 
+class TwoWordsError(Exception):
+    """Of two arguments, of which pickle keeps one."""
+
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+def fail_in_two_words():
+    raise TwoWordsError("first", "second")
+
+
+def test_an_error_that_cannot_travel_is_told_and_is_no_death():
+    (ended,) = run_tasks(fail_in_two_words, [()], workers=1)
+    assert isinstance(ended.error, RuntimeError)
+    assert str(ended.error) == "TwoWordsError: first"
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_fewer_than_one_worker_is_refused(workers):
+    with pytest.raises(ValueError, match=f"workers must be at least 1, got {workers}"):
+        list(run_tasks(pow, [(2, 3)], workers=workers))
+
+
 def test_no_tasks_start_no_workers():
     assert list(run_tasks(pytest.fail, [], workers=1)) == []

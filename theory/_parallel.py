@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from queue import Empty, SimpleQueue
 from types import FunctionType
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ import numba as nb
 from numba.np.ufunc.parallel import threading_layer
 from threadpoolctl import threadpool_limits
 
-__all__ = ["parallel", "renamed", "side_by_side"]
+__all__ = ["one_thread_of_blas", "parallel", "renamed", "side_by_side"]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -71,6 +72,20 @@ def parallel(function: Function, *, cache: bool = True, fastmath: Any = False) -
     return call  # type: ignore[return-value]
 
 
+def one_thread_of_blas() -> AbstractContextManager[Any]:
+    """A context in which matrix products have one thread.
+
+    The limit is one for the whole process: where calls are side by side, whoever made them has set
+    it, and they set none, as one that outlives an error of another would lift it to a wrong value.
+
+    Examples
+    --------
+    >>> with one_thread_of_blas():
+    ...     pass
+    """
+    return nullcontext() if _here.alone else threadpool_limits(1, user_api="blas")
+
+
 def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     """What each call returns, in their order; the first error of theirs is raised.
 
@@ -95,8 +110,7 @@ def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     waiting: SimpleQueue[tuple[Future[Result], Callable[[], Result]]] = SimpleQueue()
     for pair in zip(futures, calls, strict=True):
         waiting.put(pair)
-    # The limit stands before any call can set and lift one of its own.
-    with threadpool_limits(1, user_api="blas"):
+    with one_thread_of_blas():
         # Not a pool: Python waits for its threads when it ends, also after Ctrl-C.
         for _ in range(min(threads, len(calls))):
             threading.Thread(target=_answer, args=(waiting,), daemon=True).start()

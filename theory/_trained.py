@@ -17,9 +17,9 @@ import numba as nb
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from grokode.theory import fourier
+from grokode.theory._parallel import one_thread_of_blas
 from grokode.theory._projections import block_width
 from grokode.theory._updates import optimiser_settings, update
 from grokode.theory.rule import TrainingRule
@@ -183,7 +183,7 @@ def follow(
         return loss, layers.gradient(state, by_both)
 
     # Threads of the matrix products beside those of the loops would spin against each other.
-    with np.errstate(all="ignore"), threadpool_limits(1, user_api="blas"):
+    with np.errstate(all="ignore"), one_thread_of_blas():
         loss, gradient = felt()
         first = loss
         for index, until in enumerate(asked):

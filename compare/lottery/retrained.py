@@ -70,15 +70,7 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
     weights = one_network(run).load()
     first, last = (weights.isel(step=step) for step in (0, -1))
     begun, ended = (int(step) for step in weights.step.values[[0, -1]])
-    settings: dict[str, Any] = {"steps": ended - begun, "warmup": 0}
-    if run.config.warmup and begun < run.config.warmup:
-        # The first update of a warm-up has no rate: the state after it is the start.
-        if begun > 1:
-            raise ValueError(
-                f"{run.path} begins at step {begun} of a warm-up of {run.config.warmup}; train "
-                "again from a run that begins at its start"
-            )
-        settings = {"steps": ended, "warmup": run.config.warmup}
+    settings = _from_there(run, begun, ended)
     config = run.config.replace(
         **settings,
         checkpoint_every=settings["steps"],
@@ -116,6 +108,26 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
             )
         )
     return xr.concat(rows, "retraining").assign_coords(retraining=list(ways))
+
+
+def _from_there(run: Run, begun: int, ended: int) -> dict[str, Any]:
+    """What of the configuration counts steps, counted from the first checkpoint on."""
+    config = run.config
+    if config.warmup and begun < config.warmup:
+        # The first update of a warm-up has no rate: the state after it is the start.
+        if begun > 1:
+            raise ValueError(
+                f"{run.path} begins at step {begun} of a warm-up of {config.warmup}; train "
+                "again from a run that begins at its start"
+            )
+        return {"steps": ended, "warmup": config.warmup}
+    settings: dict[str, Any] = {"steps": ended - begun, "warmup": 0}
+    if config.decay_until is None:
+        return settings
+    left = config.decay_until - begun
+    return settings | (
+        {"decay_until": left} if left > 0 else {"decay_until": None, "weight_decay": 0.0}
+    )
 
 
 def retrained_seconds(run: Run) -> float:

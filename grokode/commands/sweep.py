@@ -27,7 +27,8 @@ def sweep(
         Path, typer.Option(help="Directory of the sweep; one that was begun is gone on with.")
     ],
     workers: Annotated[
-        int | None, typer.Option(help="Processes on this machine; one to a core if not given.")
+        int | None,
+        typer.Option(min=1, help="Processes on this machine; one to a core if not given."),
     ] = None,
     scheduler: Annotated[
         str | None,

@@ -87,6 +87,7 @@ class Sweep:
         check_choice("keep", self.keep, _KEEP)
         if self.draws is not None:
             check_whole("draws", self.draws, least=1)
+        check_whole("draw_seed", self.draw_seed)
         for name, values in self.axes.items():
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise ValueError(f"axis {name} needs a list of values, got {values!r}")
@@ -106,7 +107,11 @@ class Sweep:
         if "seed" in set_by:
             place = set_by["seed"] if set_by["seed"] == "base" else f"axis {set_by['seed']}"
             raise ValueError(f"{place} sets seed; give seeds = [...] instead")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+        if isinstance(self.seeds, str) or not isinstance(self.seeds, Sequence) or not self.seeds:
+            raise ValueError(f"seeds must be a list of integers, got {self.seeds!r}")
+        for seed in self.seeds:
+            check_whole("seeds", seed)
+        if len(set(self.seeds)) != len(self.seeds):
             raise ValueError(f"seeds must be different integers, got {list(self.seeds)}")
 
     @property
@@ -248,7 +253,7 @@ def read_sweep(file: str | Path) -> Sweep:
             draws=draws,
             draw_seed=stored.get("draw_seed", 0),
         )
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}") from error
 
 

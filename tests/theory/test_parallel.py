@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from grokode import nets
 from grokode.theory import TrainingRule
-from grokode.theory._parallel import side_by_side
+from grokode.theory._parallel import one_thread_of_blas, side_by_side
 from grokode.theory.harmonic_flow import harmonic_flow
 from grokode.theory.neuron_flow import neuron_flow
 
@@ -52,21 +52,31 @@ def test_the_first_error_is_raised(two_threads):
 
 
 def test_threads_of_matrix_products_are_as_before(two_threads):
-    """Whatever limits the calls set meanwhile, in whatever order they lift them."""
+    """Whoever leaves last, after an error too."""
 
     def blas():
         return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
     with threadpool_limits(2, user_api="blas"):
-        before = blas()
-        seen = side_by_side([partial(limited, blas)] * 4)
+        before, entered, leave, left = blas(), *(threading.Event() for _ in range(3))
+
+        def outlive():
+            with one_thread_of_blas():
+                entered.set()
+                assert leave.wait(600)
+            left.set()
+
+        def fail():
+            assert entered.wait(600)
+            raise KeyError(*blas()[:1])
+
+        # One call goes on after the other has failed and the caller was told.
+        with pytest.raises(KeyError) as failed:
+            side_by_side([fail, outlive])
+        assert failed.value.args in ((), (1,))
+        leave.set()
+        assert left.wait(600)
         assert blas() == before
-    assert all(set(one) == {1} for one in seen if one)
-
-
-def limited(look):
-    with threadpool_limits(1, user_api="blas"):
-        return look()
 
 
 @pytest.mark.parametrize("flow", [neuron_flow, partial(harmonic_flow, keep="rows+2")])
