@@ -107,7 +107,7 @@ class Sweep:
         if "seed" in set_by:
             place = set_by["seed"] if set_by["seed"] == "base" else f"axis {set_by['seed']}"
             raise ValueError(f"{place} sets seed; give seeds = [...] instead")
-        if isinstance(self.seeds, str) or not isinstance(self.seeds, Sequence) or not self.seeds:
+        if not isinstance(self.seeds, Sequence) or not self.seeds:
             raise ValueError(f"seeds must be a list of integers, got {self.seeds!r}")
         for seed in self.seeds:
             check_whole("seeds", seed)
