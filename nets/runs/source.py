@@ -16,6 +16,7 @@ from grokode.nets.runs.layout import Layout, Plan, expected
 from grokode.nets.runs.manifest import Header, Manifest, header_bytes, tail_bytes
 from grokode.nets.runs.record import Record
 from grokode.nets.runs.store import Stepwise, check_document, damaged, read_chunk
+from grokode.text import visible
 
 __all__ = ["Source", "read_rows", "resumable", "saved_state", "verified"]
 
@@ -52,11 +53,8 @@ class Source:
         self.attrs = header.attrs | {"seconds": self._manifest.last.seconds}
         self.parameters: dict[str, Layout] = expected(self.config)[0]
         if self.damage:
-            warnings.warn(
-                f"{self.damage}; {path} is used up to step {self.steps[-1]}, its last whole "
-                "checkpoint",
-                stacklevel=4,
-            )
+            told = f"{self.damage}; {path} is used up to step {self.steps[-1]}, its last whole checkpoint"
+            warnings.warn(visible(told), stacklevel=4)
 
     def parameter(self, name: str) -> Stepwise:
         """Weights (step, seed, ...) of one parameter, read when looked at."""
@@ -260,10 +258,8 @@ def resumable(path: Path) -> Manifest:
                 continue
             break
         if manifest.damage:
-            warnings.warn(
-                f"{manifest.damage}; {path} goes on from step {step}, its last whole checkpoint",
-                stacklevel=2,
-            )
+            told = f"{manifest.damage}; {path} goes on from step {step}, its last whole checkpoint"
+            warnings.warn(visible(told), stacklevel=2)
         return manifest
     raise refused or ValueError(f"{path} has no whole checkpoint to go on from")
 
