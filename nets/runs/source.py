@@ -50,6 +50,7 @@ class Source:
         self.steps, self.logged = self._manifest.steps, self._manifest.logged
         self.ended = self._manifest.ended
         self.damage = self._manifest.damage
+        self.digest = self._manifest.digest
         self.attrs = header.attrs | {"seconds": self._manifest.last.seconds}
         self.parameters: dict[str, Layout] = expected(self.config)[0]
         if self.damage:
