@@ -170,7 +170,7 @@ def _sealed(body: bytes) -> bytes:
 
 @cache
 def _secret() -> bytes:
-    """This user's own, made once; of this process alone where it cannot be kept."""
+    """One of this user's own, made once; of this process alone where it cannot be kept."""
 
     def write(out: IO[bytes]) -> None:
         os.chmod(out.name, 0o600)

@@ -54,14 +54,17 @@ class Source:
         self.attrs = header.attrs | {"seconds": self._manifest.last.seconds}
         self.parameters: dict[str, Layout] = expected(self.config)[0]
         if self.damage:
-            told = f"{self.damage}; {path} is used up to step {self.steps[-1]}, its last whole checkpoint"
-            warnings.warn(visible(told), stacklevel=4)
+            step = f"step {self.steps[-1]}, its last whole checkpoint"
+            warnings.warn(visible(f"{self.damage}; {path} is used up to {step}"), stacklevel=4)
 
     def parameter(self, name: str) -> Stepwise:
         """Weights (step, seed, ...) of one parameter, read when looked at."""
         plan = self._manifest.plans[f"weights/{name}"]
         blocks = len(self.steps)
-        self._check(plan, blocks, blocks)
+        try:
+            self._check(plan, blocks, blocks)
+        except (OSError, ValueError) as error:
+            raise self._explained(plan.path, error) from None
         shape = (blocks, *plan.shape[1:])
         return Stepwise(shape, plan.dtype, self._reader(plan))
 
@@ -155,22 +158,19 @@ class Source:
     def _check(self, plan: Plan, blocks: int, least: int) -> None:
         """Hold the files of an array against what they should be, all but their content."""
         folder = self.path / "arrays.zarr" / plan.path
-        try:
-            check_document(self.path / "arrays.zarr", plan, least)
-            # One look at the directory: a look at each of ten thousand files takes ten times that.
-            with os.scandir(folder) as files:
-                sizes = {
-                    file.name: file.stat(follow_symlinks=False).st_size
-                    for file in files
-                    if file.is_file(follow_symlinks=False)
-                }
-            for key in plan.keys(blocks):
-                if key not in sizes:
-                    raise ValueError(f"{folder / key} is missing")
-                if sizes[key] != plan.chunk_bytes:
-                    raise ValueError(f"{folder / key} is not of its {plan.chunk_bytes} bytes")
-        except (OSError, ValueError) as error:
-            raise self._explained(plan.path, error) from None
+        check_document(self.path / "arrays.zarr", plan, least)
+        # One look at the directory: a look at each of ten thousand files takes ten times that.
+        with os.scandir(folder) as files:
+            sizes = {
+                file.name: file.stat(follow_symlinks=False).st_size
+                for file in files
+                if file.is_file(follow_symlinks=False)
+            }
+        for key in plan.keys(blocks):
+            if key not in sizes:
+                raise ValueError(f"{folder / key} is missing")
+            if sizes[key] != plan.chunk_bytes:
+                raise ValueError(f"{folder / key} is not of its {plan.chunk_bytes} bytes")
 
     def _logged(self, name: str, first: int) -> NDArray[Any]:
         """Logged steps from a chunk on, by this manifest or, its tail being gone, a later one."""
