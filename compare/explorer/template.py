@@ -26,8 +26,7 @@ a { color: #005a8c; } a:focus-visible, label:focus-within { outline: 3px solid #
          grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .parts > * { min-width: 0; break-inside: avoid; }
 .told, .table { grid-column: 1 / -1; } .table { overflow-x: auto; }
-.empty { color: #555; border-left: 4px solid #bbb; padding-left: .7rem; }
-.loading { color: #555; }
+dt { font-weight: 600; } dd { margin: 0 0 .5rem; color: #555; }
 @media (max-width: 40rem) {
   .controls > * { flex-basis: 6rem; }
   h2 { scroll-margin-top: 11rem; }
@@ -76,7 +75,7 @@ _PAGE = (
 <p>{{ run.about | e }} {{ run.left_out | e }}</p>
 <nav aria-label="Views"><ul>
 {% if run.panel %}<li><a href="#train">Train</a></li>{% endif %}
-{% for room in run.rooms %}
+{% for room in run.rooms if not room.reason %}
 <li><a href="#{{ run.key }}-{{ room.name }}">{{ room.title | e }}</a></li>
 {% endfor %}</ul></nav>
 {% if run.panel %}
@@ -88,13 +87,20 @@ closed.</p>
 {% endif %}
 <div class="controls" role="group" aria-label="Controls of all views">
 {{ all_of(run.controls, roots, ("slider", "button", "input")) }}</div>
-{% for room in run.rooms %}
+{% for room in run.rooms if not room.reason %}
 <section aria-labelledby="{{ run.key }}-{{ room.name }}">
 <h2 id="{{ run.key }}-{{ room.name }}">{{ room.title | e }}</h2>
-{% if room.reason %}<p class="empty">Not shown: {{ room.reason | e }}.</p>
-{% else %}<p>{{ room.text | e }}</p>{{ laid_out(room.parts, roots) }}{% endif %}
+<p>{{ room.text | e }}</p>{{ laid_out(room.parts, roots) }}
 </section>
 {% endfor %}
+{% for room in run.rooms if room.reason %}{% if loop.first %}
+<section aria-labelledby="{{ run.key }}-empty">
+<h2 id="{{ run.key }}-empty">Views that this run cannot fill</h2>
+<dl>{% endif %}
+<dt>{{ room.title | e }}</dt><dd>Not shown: {{ room.reason | e }}.</dd>
+{% if loop.last %}</dl>
+</section>
+{% endif %}{% endfor %}
 </main>
 {% endfor %}
 {{ plot_script }}
