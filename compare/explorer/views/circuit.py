@@ -8,7 +8,7 @@ import xarray as xr
 from bokeh.models import BoxAnnotation, ColumnDataSource, Range1d, UIElement
 from numpy.typing import NDArray
 
-from grokode.compare.circuit.observe import computations
+from grokode.compare.circuit.observe import embeddings
 from grokode.compare.circuit.progress import phases
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.style import GREEN, NETWORK, PURPLE, SKY, THEORY
@@ -73,25 +73,22 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
 
 
 def _circle(material: Material, desk: Desk) -> Any:
-    kept = set(material.steps.tolist())
-    embeddings = {
-        step: found.embedding for step, found in computations(material.run) if step in kept
-    }
-    if not embeddings:
+    of_steps = embeddings(material.run, material.steps.tolist())
+    if not of_steps:
         raise NotMeasured(f"no checkpoint of {material.run.path} has finite weights")
-    steps = sorted(embeddings)
-    step = desk["step"].coarser(steps)
-    p = len(embeddings[steps[0]])
+    step = desk["step"].coarser(sorted(of_steps))
 
     def places(frequency: int, at: int) -> dict[str, Any]:
-        x, y = circles(embeddings[at], frequency).T
+        x, y = circles(of_steps[at], frequency).T
         return {"x": x, "y": y}
 
     by = [desk["frequency"], step]
-    source = desk.source(by, places, {"name": [str(x) for x in range(p)]}, bits=8)
+    source = desk.source(
+        by, places, {"name": [str(x) for x in range(material.run.config.p)]}, bits=8
+    )
 
     def ideal(frequency: int, at: int) -> dict[str, Any]:
-        radius = np.sqrt(np.square(circles(embeddings[at], frequency)).sum(1).mean())
+        radius = np.sqrt(np.square(circles(of_steps[at], frequency)).sum(1).mean())
         angle = np.linspace(0, 2 * np.pi, 91)
         return {"x": radius * np.cos(angle), "y": radius * np.sin(angle)}
 
