@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from grokode.compare.circuit.computation import (
@@ -71,7 +72,7 @@ def computations(run: Run) -> Iterator[tuple[int, Computation]]:
     """
     parameters = run.parameters
     for index in range(parameters.sizes["step"]):
-        computation = _at(run, index)
+        computation = _at(run, parameters, index)
         if computation is not None:
             yield int(parameters.step[index]), computation
 
@@ -87,9 +88,9 @@ def embeddings(run: Run, steps: Sequence[int]) -> dict[int, NDArray[np.float64]]
         Those of checkpoints that are not finite are left out.
     """
     found = {}
-    network, p = run.config.network, run.config.p
+    network, p, parameters = run.config.network, run.config.p, run.parameters
     for step in steps:
-        row = run.parameters.sel(step=step)
+        row = parameters.sel(step=step)
         values = {str(name): np.asarray(value, dtype=np.float64) for name, value in row.items()}
         if all(np.isfinite(value).all() for value in values.values()):
             found[int(step)] = np.asarray(_EMBEDDINGS[type(network)](network, values)[:p])
@@ -104,20 +105,21 @@ def last_computation(run: Run, step: int | None = None) -> tuple[int, Computatio
     ValueError
         If the step has no checkpoint.
     """
-    steps = run.parameters.step.values.tolist()
+    parameters = run.parameters
+    steps = parameters.step.values.tolist()
     if step is not None and step not in steps:
         raise ValueError(f"step must be one of {steps}, got {step}")
     for index in reversed(range(len(steps))):
         if step in (None, steps[index]):
-            computation = _at(run, index)
+            computation = _at(run, parameters, index)
             if computation is not None:
                 return steps[index], computation
     return None
 
 
-def _at(run: Run, index: int) -> Computation | None:
+def _at(run: Run, parameters: xr.Dataset, index: int) -> Computation | None:
     task, network = run.config.data, run.config.network
-    row = run.parameters.isel(step=index)
+    row = parameters.isel(step=index)
     values = {str(name): np.asarray(value, dtype=np.float64) for name, value in row.items()}
     if not all(np.isfinite(value).all() for value in values.values()):
         return None

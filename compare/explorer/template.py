@@ -31,7 +31,30 @@ dt { font-weight: 600; } dd { margin: 0 0 .5rem; color: #555; }
   .controls > * { flex-basis: 6rem; }
   h2 { scroll-margin-top: 11rem; }
 }
-@media print { .controls, nav, .runs { display: none; } section { break-inside: avoid; } }
+.figure > svg { display: none; }
+@media print {
+  .controls, .local, nav, .runs { display: none; }
+  h2, h2 + p { break-after: avoid; }
+  p { break-inside: avoid; }
+  .parts { display: block; }
+  .parts > .table { break-inside: auto; }
+  .figure > :not(svg) { display: none !important; }
+  .figure > svg { display: block; max-width: 100%; height: auto; }
+}
+"""
+
+# Bokeh's canvas keeps the size that it has on the screen, and paper would cut it.
+_PRINT = """
+addEventListener("beforeprint", () => {
+  for (const view of Bokeh.index.roots) {
+    const place = view.el.closest(".figure")
+    if (place === null || view.bbox.is_empty) continue
+    const drawn = view.export("svg").ctx.get_svg()
+    drawn.setAttribute("viewBox", `0 0 ${view.bbox.width} ${view.bbox.height}`)
+    place.querySelector(":scope > svg")?.remove()
+    place.append(drawn)
+  }
+})
 """
 
 _PAGE = (
@@ -104,6 +127,9 @@ closed.</p>
 </main>
 {% endfor %}
 {{ plot_script }}
+<script>"""
+    + _PRINT
+    + """</script>
 </body>
 </html>
 """
