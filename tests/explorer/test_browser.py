@@ -103,9 +103,10 @@ def test_a_page_fits_a_phone(file, page):
 def test_no_figure_is_cut_on_paper(file, page):
     page.goto(file.as_uri())
     told(page, r"^Step 400: training loss").wait_for()
+    # In the order in which a browser prints.
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     page.set_viewport_size({"width": 700, "height": 990})  # A4 at 96 dots an inch, with margins
-    page.evaluate("dispatchEvent(new Event('beforeprint'))")
     figures = page.locator("#run-0 .figure")
     assert figures.count() > 15
     for figure in figures.all():
