@@ -37,7 +37,7 @@ dt { font-weight: 600; } dd { margin: 0 0 .5rem; color: #555; }
   h2, h2 + p { break-after: avoid; }
   p { break-inside: avoid; }
   .parts { display: block; }
-  .parts > .table { break-inside: auto; }
+  .parts > .table { break-inside: auto; overflow: visible; }
   .figure > :not(svg) { display: none !important; }
   .figure > svg { display: block; max-width: 100%; height: auto; }
 }

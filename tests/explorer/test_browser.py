@@ -137,9 +137,9 @@ def test_a_recurrent_network_has_its_automaton_at_every_step(file, page):
 
 
 @pytest.fixture
-def served(grokked, tmp_path, monkeypatch):
+def served(grokked, transformer, parity, tmp_path, monkeypatch):
     """A server in a thread, which the test ends."""
-    hall = serving.Hall([grokked], tmp_path)
+    hall = serving.Hall([grokked, transformer, parity], tmp_path)
     hall.measure()
     ready, addresses, servers = threading.Event(), [], []
 
@@ -162,6 +162,23 @@ def served(grokked, tmp_path, monkeypatch):
     servers[0].io_loop.add_callback(servers[0].io_loop.stop)
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_a_served_page_shows_networks_of_other_kinds(served, page):
+    address, _ = served
+    for number, words in (
+        (1, r"^Step {}: training loss"),
+        (2, r"^At step {} the hidden states make"),
+    ):
+        page.goto(f"{address}?run={number}")
+        told(page, words.format(40)).wait_for()
+        handle = page.locator(".noUi-handle").first
+        handle.focus()
+        handle.press("ArrowLeft")
+        told(page, words.format(30)).wait_for()
+        told(page, "^Views that this run cannot fill").wait_for()
+    page.get_by_role("link", name="transformer").click()
+    told(page, "^The network works with the key frequencies").wait_for()
 
 
 @pytest.mark.slow
