@@ -61,6 +61,7 @@ def damaged(run, step):
         seed=run.seed,
         config=run.config,
         weights=weights,
+        parameters=weights,
         metrics=run.metrics,
         knows_split=True,
         train_pairs=run.train_pairs,
