@@ -475,14 +475,15 @@ def test_an_interrupted_demo_goes_on(grokode, refused, tmp_path):
     begun = open_run(out / "run").weights.sizes["step"]
     command = ["demo", "--p", 5, "--neurons", 6, "--out", out]
     refused(*command[:2], 7, *command[3:], match="p is 5")
-    told = ""
     # Whether theory holds on six neurons is beside the point.
     try:
-        grokode(*command)
+        told = "".join(grokode(*command))
     except AssertionError as failed:
         told = str(failed)
     assert open_run(out / "run").weights.sizes["step"] > begun, told
     assert (out / "report.html").exists(), told
+    ending = "report.html: open it in a browser; next: grokode explore"
+    assert ending in " ".join(told.split())
     refused(*command, match="not overwritten")
 
 

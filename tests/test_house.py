@@ -134,7 +134,7 @@ FLOORS = {
         | {"explorer/template", "explorer/trainer", "explorer/watched"},
         {"explorer/desk", "explorer/material"},
         {"explorer/look", "explorer/view"},
-        {"explorer/views/race", "explorer/views/weights"},
+        {"explorer/views/machine", "explorer/views/race", "explorer/views/weights"},
         {f"explorer/views/{name}" for name in ("circuit", "configuration", "contour", "grid")}
         | {f"explorer/views/{name}" for name in ("ladder", "logits", "overview", "phases")}
         | {"explorer/views/scores", "explorer/views/states", "explorer/panel"},

@@ -209,12 +209,13 @@ def check_spectrum(spectrum: xr.Dataset, p: int) -> xr.Dataset:
                 f"spectrum must have complex {name}, got dtype {values.dtype}; alpha e^(i phi) "
                 "needs its phase, take grokode.theory.spectrum of the weights"
             )
-        if not np.isfinite(values).all():
+        if not np.isfinite(values.values).all():
             raise ValueError(
                 f"spectrum must be finite, got NaN or infinity in {name}; drop those neurons"
             )
     if "frequency" in spectrum.indexes:
-        spectrum = spectrum.sortby("frequency")
+        if not spectrum.indexes["frequency"].is_monotonic_increasing:
+            spectrum = spectrum.sortby("frequency")
         in_order("spectrum", spectrum.theta_hat, ("neuron", "frequency"))
     doubled = {name: spectrum[name].astype(complex, copy=False) for name in waves}
     return spectrum.assign(doubled).transpose(..., "neuron", "frequency")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from grokode.nets.runs import Run
 
 __all__ = [
+    "DRAWN",
     "FALL",
     "LENGTHS",
     "TOLERANCES",
@@ -42,6 +43,8 @@ TOLERANCES = (0.01, 0.1)
 """Parts of sigma within which two hidden states count as one; the first is the published one."""
 LENGTHS = (25, 100, 250, 1000, 2500, 10_000)
 """Lengths of random sequences, as published."""
+DRAWN = 24
+"""States of an automaton that can be drawn, and is kept for every checkpoint."""
 FALL = 0.1
 """Test loss below which training has dropped, as published."""
 _LARGEST = 200_000_000
@@ -128,7 +131,9 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
         `grokode.compare.automata.clusters`), ``conflicts``, ``finite``, ``minimal_states`` (NaN
         where not finite), ``equivalent`` to the task's automaton, and pairs of non-empty sequences
         within the tolerance, ``agreeing_merged`` and ``disagreeing_merged``, where two sequences
-        agree if the same answer is right whatever follows; ``loss`` (step, length), and ``sigma``.
+        agree if the same answer is right whatever follows; ``loss`` (step, length), and ``sigma``;
+        ``transitions`` (step, state, symbol) and ``outputs`` (step, state) at the widest tolerance,
+        as of `last_automaton`, where there are no more than `DRAWN` states.
         Attributes ``agreeing_pairs`` and ``disagreeing_pairs``, how many there are; ``epoch``, the
         steps of one; ``drop_step``, see `drop_step`.
 
@@ -145,17 +150,17 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
     states = told_apart(machine, every)
     sigma = _sigma(run, every)
     rows: list[list[dict[str, float]]] = []
-    losses = []
+    losses, drawn = [], []
     for _, parameters, hidden in hidden_over_training(run, every):
         outputs = network.read(parameters, hidden)[0].double().numpy()
         losses.append(_losses(outputs, machine.run(every.inputs), every, task.loss))
         distances = clusters.squared_distances(hidden[0].numpy())
-        rows.append(
-            [
-                _automaton(distances, part * sigma, outputs.argmax(-1), every, machine, states)
-                for part in tolerances
-            ]
-        )
+        both = [
+            _automaton(distances, part * sigma, outputs.argmax(-1), every, machine, states)
+            for part in tolerances
+        ]
+        rows.append([told for told, _ in both])
+        drawn.append(both[-1][1])
     names = rows[0][0]
     counted = {
         name: (("step", "within"), np.array([[cell[name] for cell in row] for row in rows]))
@@ -165,7 +170,7 @@ def states_over_training(run: "Run", tolerances: Sequence[float] = TOLERANCES) -
     same = int((counts * (counts - 1) // 2).sum())
     total = (len(states) - 1) * (len(states) - 2) // 2
     return xr.Dataset(
-        counted | {"loss": (("step", "length"), np.array(losses)), "sigma": sigma},
+        counted | _arrows(drawn) | {"loss": (("step", "length"), np.array(losses)), "sigma": sigma},
         coords={
             "step": run.parameters.step.values,
             "within": list(tolerances),
@@ -263,12 +268,12 @@ def _automaton(
     every: Sequences,
     machine: Any,
     states: Array,
-) -> dict[str, float]:
+) -> tuple[dict[str, float], machines.Extracted]:
     of_leaders = clusters.leaders(distances, tolerance)
     conflicts = clusters.count_conflicts(of_leaders, every.children)
     extracted = machines.extract(of_leaders, every.children, answers, conflicts)
     same, other = clusters.near_pairs(distances[1:, 1:], tolerance, states[1:])
-    return {
+    told = {
         "states": of_leaders.count,
         "states_linked": clusters.linked(distances, tolerance).count,
         "conflicts": conflicts,
@@ -279,6 +284,21 @@ def _automaton(
         ),
         "agreeing_merged": same,
         "disagreeing_merged": other,
+    }
+    return told, extracted
+
+
+def _arrows(drawn: Sequence[machines.Extracted]) -> dict[str, Any]:
+    """Transitions and outputs of automata of few states, -1 where there is none."""
+    transitions = np.full((len(drawn), DRAWN, 2), -1)
+    outputs = np.full((len(drawn), DRAWN), -1)
+    for at, machine in enumerate(drawn):
+        count = len(machine.outputs)
+        if count <= DRAWN:
+            transitions[at, :count], outputs[at, :count] = machine.transitions, machine.outputs
+    return {
+        "transitions": (("step", "state", "symbol"), transitions),
+        "outputs": (("step", "state"), outputs),
     }
 
 

@@ -1,9 +1,10 @@
 """The computations of a run: what each of its checkpoints does with all pairs."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from numpy.typing import NDArray
 
 from grokode.compare.circuit.computation import (
@@ -16,7 +17,14 @@ from grokode.nets.networks import SummedEmbeddings, Transformer, TwoLayer
 from grokode.nets.runs import Run
 from grokode.nets.tasks import Modular
 
-__all__ = ["ARCHITECTURES", "SUMS", "computations", "last_computation", "training_pairs"]
+__all__ = [
+    "ARCHITECTURES",
+    "SUMS",
+    "computations",
+    "embeddings",
+    "last_computation",
+    "training_pairs",
+]
 
 Values = Mapping[str, NDArray[Any]]
 
@@ -36,6 +44,13 @@ ARCHITECTURES: dict[type, Callable[[Any, Values], Computation]] = {
     SummedEmbeddings: of_summed_embeddings,
 }
 """How the computation is taken from a network's parameters; one line to an architecture."""
+
+_EMBEDDINGS: dict[type, Callable[[Any, Values], NDArray[Any]]] = {
+    TwoLayer: lambda network, values: network.weights(values)["theta"].T,
+    Transformer: lambda network, values: values["W_E"].T,
+    SummedEmbeddings: lambda network, values: values["embed"],
+}
+"""Where the embedding of the tokens (token, width) is; one line to an architecture."""
 
 
 def training_pairs(run: Run) -> NDArray[np.int64] | None:
@@ -57,9 +72,29 @@ def computations(run: Run) -> Iterator[tuple[int, Computation]]:
     """
     parameters = run.parameters
     for index in range(parameters.sizes["step"]):
-        computation = _at(run, index)
+        computation = _at(run, parameters, index)
         if computation is not None:
             yield int(parameters.step[index]), computation
+
+
+def embeddings(run: Run, steps: Sequence[int]) -> dict[int, NDArray[np.float64]]:
+    """The embedding (x, width) at some steps, of `computations` without the network's answers.
+
+    Parameters
+    ----------
+    run : Run
+        Of one seed, a network in `ARCHITECTURES` on a task in `SUMS`.
+    steps : sequence of int
+        Those of checkpoints that are not finite are left out.
+    """
+    of_step = {}
+    network, p, parameters = run.config.network, run.config.p, run.parameters
+    for step in steps:
+        row = parameters.sel(step=step)
+        values = {str(name): np.asarray(value, dtype=np.float64) for name, value in row.items()}
+        if all(np.isfinite(value).all() for value in values.values()):
+            of_step[int(step)] = np.asarray(_EMBEDDINGS[type(network)](network, values)[:p])
+    return of_step
 
 
 def last_computation(run: Run, step: int | None = None) -> tuple[int, Computation] | None:
@@ -70,20 +105,21 @@ def last_computation(run: Run, step: int | None = None) -> tuple[int, Computatio
     ValueError
         If the step has no checkpoint.
     """
-    steps = run.parameters.step.values.tolist()
+    parameters = run.parameters
+    steps = parameters.step.values.tolist()
     if step is not None and step not in steps:
         raise ValueError(f"step must be one of {steps}, got {step}")
     for index in reversed(range(len(steps))):
         if step in (None, steps[index]):
-            computation = _at(run, index)
+            computation = _at(run, parameters, index)
             if computation is not None:
                 return steps[index], computation
     return None
 
 
-def _at(run: Run, index: int) -> Computation | None:
+def _at(run: Run, parameters: xr.Dataset, index: int) -> Computation | None:
     task, network = run.config.data, run.config.network
-    row = run.parameters.isel(step=index)
+    row = parameters.isel(step=index)
     values = {str(name): np.asarray(value, dtype=np.float64) for name, value in row.items()}
     if not all(np.isfinite(value).all() for value in values.values()):
         return None

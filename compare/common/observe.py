@@ -276,5 +276,6 @@ def _check_two_layers(run: Run) -> None:
     network = getattr(run.config, "network", None)
     if network is not None and not isinstance(network, TwoLayer):
         raise NotMeasured(
-            f"it is about two-layer networks; {run.path} is a {type(network).__name__}"
+            "it is about two-layer networks; "
+            f"{run.path} is a network of kind {type(network).__name__}"
         )

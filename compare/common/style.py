@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import NDArray
 
@@ -21,7 +22,9 @@ __all__ = [
     "GREEN",
     "LAYER_COLORS",
     "LAYER_NAMES",
+    "LEAST",
     "NETWORK",
+    "PRINTED",
     "PURPLE",
     "SEQUENTIAL",
     "SKY",
@@ -31,6 +34,7 @@ __all__ = [
     "YELLOW",
     "figure_svg",
     "fourier_heatmap",
+    "legible",
     "plain_log",
     "save_figure",
     "say",
@@ -46,6 +50,10 @@ CHANCE: dict[str, Any] = {"color": "0.5", "linestyle": ":"}
 SEQUENTIAL = "viridis"
 DIVERGING = "PuOr"
 STEPS = "optimiser steps"
+PRINTED = 7.0
+"""Inches that a figure may be wide on A4 paper; a wider one is made smaller, its letters too."""
+LEAST = 7.0
+"""Points of the smallest letters on paper."""
 LAYER_COLORS = {"theta": NETWORK["color"], "xi": SKY}
 LAYER_NAMES = {"theta": "input weights θ", "xi": "output weights ξ"}
 
@@ -87,8 +95,35 @@ def fourier_heatmap(values: NDArray[np.floating], ax: Axes) -> None:
     ax.figure.colorbar(mesh, ax=ax, label="coefficient (units of the weights)", extend="both")
 
 
+def legible(figure: Figure) -> Figure:
+    """Enlarge the letters of a figure that are below `LEAST` where it is no wider than paper.
+
+    Parameters
+    ----------
+    figure : Figure
+        Changed in place.
+
+    Examples
+    --------
+    >>> figure = Figure(figsize=(14, 4))
+    >>> label = figure.subplots().set_xlabel("steps", fontsize="small")
+    >>> legible(figure) and label.get_size()
+    14.0
+    """
+    least = LEAST * max(1.0, figure.get_figwidth() / PRINTED)
+    for ax in figure.axes:
+        for name in ("x", "y"):
+            # Ticks are made when they are drawn; the first one has the size that all will have.
+            if getattr(ax, f"{name}axis").get_major_ticks(1)[0].label1.get_size() < least:
+                ax.tick_params(axis=name, which="both", labelsize=least)
+    for text in figure.findobj(Text):
+        if text.get_size() < least:
+            text.set_size(least)
+    return figure
+
+
 def figure_svg(figure: Figure) -> str:
-    """The figure as an ``<svg>`` element that can stand inside an HTML page.
+    """The figure as an ``<svg>`` element that can stand inside an HTML page, `legible`.
 
     The same data gives the same text: ids are seeded and no date is written.
 
@@ -98,6 +133,11 @@ def figure_svg(figure: Figure) -> str:
     True
     """
     buffer = io.StringIO()
+    layout = legible(figure).get_layout_engine()
+    if layout is not None:
+        # Laid out here: to be saved, the figure would be drawn once more only for that.
+        layout.execute(figure)
+        figure.set_layout_engine("none")
     with mpl.rc_context({"svg.hashsalt": "grokode"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()
@@ -110,6 +150,7 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
     Parameters
     ----------
     figure : Figure
+        Made `legible`.
     path : Path
         Its ending names the format.
     **options
@@ -121,5 +162,6 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
         If there is a file of that name.
     """
     kind = path.suffix.removeprefix(".")
+    legible(figure)
     create_file(path, lambda file: figure.savefig(file, format=kind, **options))
     return path

@@ -2,27 +2,40 @@
 
 from typing import Any
 
-from bokeh.models import CustomJS, CustomJSTicker, CustomJSTickFormatter, Legend, Span
+import numpy as np
+from bokeh.models import (
+    BoxAnnotation,
+    CustomJS,
+    CustomJSTicker,
+    CustomJSTickFormatter,
+    Label,
+    Legend,
+    Span,
+)
 from bokeh.plotting import figure
 
-from grokode.compare.common.style import NETWORK, STEPS, THEORY
+from grokode.compare.common.style import AMBER, NETWORK, STEPS, THEORY, YELLOW
 from grokode.compare.explorer.desk import Control
 
 __all__ = [
     "GREY",
     "HIDDEN",
     "NETWORK_LINE",
+    "SHADES",
     "THEORY_LINE",
     "here",
     "legend_above",
     "logarithmic",
     "over_steps",
     "plot",
+    "shade",
 ]
 
 NETWORK_LINE: dict[str, Any] = {"line_color": NETWORK["color"]}
 THEORY_LINE: dict[str, Any] = {"line_color": THEORY["color"], "line_dash": "dashed"}
 GREY = "#6b6b6b"
+SHADES = (YELLOW, AMBER, "#999999")
+"""Behind the three stages of a training."""
 HIDDEN = {"fill_alpha": 0.0, "line_alpha": 0.0}
 """Of a glyph that is there to be clicked at, not seen."""
 
@@ -116,6 +129,31 @@ def here(fig: Any, control: Control) -> None:
     fig.add_layout(span)
     script = CustomJS(args={"span": span, "slider": control.widget}, code=_AT_STEP)
     control.widget.js_on_change("value", script)
+
+
+def shade(fig: Any, name: str, span: tuple[float, float], color: str, whole: float) -> None:
+    """Shade a part of the steps behind the curves, with its name, upright where it is narrow.
+
+    Parameters
+    ----------
+    fig : figure
+    name : str
+    span : (left, right)
+        Nothing is shaded if it is empty.
+    color : str
+    whole : float
+        Length of all steps.
+    """
+    left, right = span
+    if right <= left:
+        return
+    fig.add_layout(
+        BoxAnnotation(left=left, right=right, fill_color=color, fill_alpha=0.18, level="underlay")
+    )
+    wide = right - left > 0.2 * whole
+    place = {"x": left, "y": 4, "y_units": "screen", "x_offset": 4 if wide else 14}
+    look = {"text_font_size": "12px", "text_color": "#333333", "angle": 0 if wide else np.pi / 2}
+    fig.add_layout(Label(text=name, **place, **look))
 
 
 def legend_above(fig: Any, columns: int = 2) -> None:

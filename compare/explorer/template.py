@@ -26,13 +26,35 @@ a { color: #005a8c; } a:focus-visible, label:focus-within { outline: 3px solid #
          grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
 .parts > * { min-width: 0; break-inside: avoid; }
 .told, .table { grid-column: 1 / -1; } .table { overflow-x: auto; }
-.empty { color: #555; border-left: 4px solid #bbb; padding-left: .7rem; }
-.loading { color: #555; }
+dt { font-weight: 600; } dd { margin: 0 0 .5rem; color: #555; }
 @media (max-width: 40rem) {
   .controls > * { flex-basis: 6rem; }
   h2 { scroll-margin-top: 11rem; }
 }
-@media print { .controls, nav, .runs { display: none; } section { break-inside: avoid; } }
+.figure > svg { display: none; }
+@media print {
+  .controls, .local, nav, .runs { display: none; }
+  h2, h2 + p { break-after: avoid; }
+  p { break-inside: avoid; }
+  .parts { display: block; }
+  .parts > .table { break-inside: auto; overflow: visible; }
+  .figure > :not(svg) { display: none !important; }
+  .figure > svg { display: block; max-width: 100%; height: auto; }
+}
+"""
+
+# Bokeh's canvas keeps the size that it has on the screen, and paper would cut it.
+_PRINT = """
+addEventListener("beforeprint", () => {
+  for (const view of Bokeh.index.roots) {
+    const place = view.el.closest(".figure")
+    if (place === null || view.bbox.is_empty) continue
+    const drawn = view.export("svg").ctx.get_svg()
+    drawn.setAttribute("viewBox", `0 0 ${view.bbox.width} ${view.bbox.height}`)
+    place.querySelector(":scope > svg")?.remove()
+    place.append(drawn)
+  }
+})
 """
 
 _PAGE = (
@@ -76,7 +98,7 @@ _PAGE = (
 <p>{{ run.about | e }} {{ run.left_out | e }}</p>
 <nav aria-label="Views"><ul>
 {% if run.panel %}<li><a href="#train">Train</a></li>{% endif %}
-{% for room in run.rooms %}
+{% for room in run.rooms if not room.reason %}
 <li><a href="#{{ run.key }}-{{ room.name }}">{{ room.title | e }}</a></li>
 {% endfor %}</ul></nav>
 {% if run.panel %}
@@ -88,16 +110,26 @@ closed.</p>
 {% endif %}
 <div class="controls" role="group" aria-label="Controls of all views">
 {{ all_of(run.controls, roots, ("slider", "button", "input")) }}</div>
-{% for room in run.rooms %}
+{% for room in run.rooms if not room.reason %}
 <section aria-labelledby="{{ run.key }}-{{ room.name }}">
 <h2 id="{{ run.key }}-{{ room.name }}">{{ room.title | e }}</h2>
-{% if room.reason %}<p class="empty">Not shown: {{ room.reason | e }}.</p>
-{% else %}<p>{{ room.text | e }}</p>{{ laid_out(room.parts, roots) }}{% endif %}
+<p>{{ room.text | e }}</p>{{ laid_out(room.parts, roots) }}
 </section>
 {% endfor %}
+{% for room in run.rooms if room.reason %}{% if loop.first %}
+<section aria-labelledby="{{ run.key }}-empty">
+<h2 id="{{ run.key }}-empty">Views that this run cannot fill</h2>
+<dl>{% endif %}
+<dt>{{ room.title | e }}</dt><dd>Not shown: {{ room.reason | e }}.</dd>
+{% if loop.last %}</dl>
+</section>
+{% endif %}{% endfor %}
 </main>
 {% endfor %}
 {{ plot_script }}
+<script>"""
+    + _PRINT
+    + """</script>
 </body>
 </html>
 """

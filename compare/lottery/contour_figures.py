@@ -141,7 +141,7 @@ def dominance_distribution(times: xr.Dataset, ax: Axes) -> Axes:
     ax.ecdf(
         times.dominance_time,
         color=_COLOURS[0],
-        label=f"measured dominance, β {factor:g} × every rival (median {median:.3g})",
+        label=f"measured dominance, β {factor:g} × every rival\n(median {median:.3g})",
     )
     ax.ecdf(times.blowup_time, color=_COLOURS[1], label="measured blow-up time of the winner")
     law = np.log(p) / (p * kappa)
@@ -215,7 +215,7 @@ def dominance_scaling(
             line.dominance_time,
             marker,
             color=colour,
-            label=f"measured, {scaling.attrs['initialisation']} start, fit {power}",
+            label=f"measured, {scaling.attrs['initialisation']} start,\nfit {power}",
         )
         # The exponents are fitted to all values of the other variable, the height to this one.
         height = np.exp(float((np.log(line.dominance_time) - exponent * np.log(x)).mean()))
@@ -226,7 +226,7 @@ def dominance_scaling(
         law[against],
         law.published,
         **THEORY,
-        label=f"published law log p / (p κ), here as {symbols[against]}$^{{{slope:.2f}}}$",
+        label=f"published law log p / (p κ),\nhere as {symbols[against]}$^{{{slope:.2f}}}$",
     )
     ax.set(
         title=f"{symbols[other]} = {float(law[other]):g}",

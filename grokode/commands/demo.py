@@ -70,7 +70,7 @@ def demo(
         print_json(_numbers(comparison, page))
     else:
         _tell(comparison)
-        note(f"wrote {page}: open it in a browser; next: grokode mechanism {run.path}")
+        note(f"wrote {page}: open it in a browser; next: grokode explore {run.path}")
     raise typer.Exit(0 if comparison.holds_on_plateau else 1)
 
 

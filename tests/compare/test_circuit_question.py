@@ -8,7 +8,7 @@ import torch
 
 from grokode import nets
 from grokode.compare.circuit.measures import circuit
-from grokode.compare.circuit.observe import computations, last_computation
+from grokode.compare.circuit.observe import computations, embeddings, last_computation
 from grokode.compare.circuit.question import QUESTION
 from grokode.compare.circuit.tables import keys_table
 from grokode.compare.common.claims import NOT_MEASURED
@@ -67,6 +67,15 @@ def test_what_json_has(run):
     assert told["loss"]["train"] == pytest.approx(float(metrics.train_loss), abs=0.2)
     for name, value in told["phases"].items():
         assert value is not None or told["reasons"][f"phases.{name}"]
+
+
+def test_embeddings_are_those_of_the_computations(run, solved):
+    for one in (run, solved):
+        steps = one.parameters.step.values.tolist()
+        alone = embeddings(one, steps)
+        assert list(alone) == steps
+        for step, whole in computations(one):
+            np.testing.assert_array_equal(alone[step], whole.embedding)
 
 
 def test_a_network_that_never_learned_has_reasons(run):

@@ -45,6 +45,17 @@ def test_the_page_needs_nothing_but_itself(page):
     assert ">nan<" not in text
 
 
+def test_every_letter_of_a_page_can_be_read_on_paper(page):
+    """Letters are drawn as outlines of 100 units to their size in points."""
+    pictures = re.findall(r"<svg.*?</svg>", page.read_text(), re.DOTALL)
+    assert len(pictures) >= 10
+    for picture in pictures:
+        inches = float(re.search(r'width="([\d.]+)pt"', picture)[1]) / 72
+        sizes = [100 * float(one) for one in re.findall(r"scale\(([\d.]+) -[\d.]+\)", picture)]
+        assert sizes
+        assert min(sizes) * min(1, 7 / inches) >= 7 - 1e-3
+
+
 def test_every_claim_has_its_number_and_threshold(page):
     text = page.read_text()
     table = text[text.index("Which claims hold") : text.index("The training")]

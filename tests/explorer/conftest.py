@@ -86,6 +86,15 @@ def transformer(tmp_path_factory):
     return nets.train(config, tmp_path_factory.mktemp("explored") / "transformer")
 
 
+@pytest.fixture(scope="session")
+def parity(tmp_path_factory):
+    """A recurrent network that has learned parity of up to four symbols; a second or two."""
+    config = nets.preset(
+        "vanrossem2025/parity", length=4, neurons=20, steps=40, checkpoint_every=10, log_every=10
+    )
+    return nets.train(config, tmp_path_factory.mktemp("explored") / "parity")
+
+
 @pytest.fixture(autouse=True)
 def _quiet():
     with np.errstate(all="ignore"):

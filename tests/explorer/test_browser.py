@@ -34,8 +34,9 @@ def neuron_label(run, neuron):
 
 
 @pytest.fixture(scope="module")
-def file(grokked, transformer, tmp_path_factory):
-    return write_explorer([grokked, transformer], tmp_path_factory.mktemp("page") / "page.html")
+def file(grokked, transformer, parity, tmp_path_factory):
+    runs = [grokked, transformer, parity]
+    return write_explorer(runs, tmp_path_factory.mktemp("page") / "page.html")
 
 
 def test_a_page_from_disk_is_linked(file, page, grokked):
@@ -99,10 +100,46 @@ def test_a_page_fits_a_phone(file, page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
 
 
+def test_no_figure_is_cut_on_paper(file, page):
+    page.goto(file.as_uri())
+    told(page, r"^Step 400: training loss").wait_for()
+    # In the order in which a browser prints.
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 990})  # A4 at 96 dots an inch, with margins
+    figures = page.locator("#run-0 .figure")
+    assert figures.count() > 15
+    for figure in figures.all():
+        drawn = figure.locator(":scope > svg")
+        box = drawn.bounding_box()
+        assert 200 < box["width"] <= 700
+        assert drawn.locator("text").count() > 3
+        assert figure.locator(":scope > div").is_hidden()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
+
+
+def test_a_recurrent_network_has_its_automaton_at_every_step(file, page):
+    page.goto(file.as_uri())
+    page.get_by_label("parity", exact=True).check()
+    run = page.locator("#run-2")
+    run.get_by_text(re.compile(r"^At step 40 the hidden states make")).wait_for()
+    drawn = """() => {
+      const figure = [...Bokeh.index.roots].find(one => one.model.name === "run2-states-part-1")
+      const [arrows] = figure.model.renderers
+      return [...arrows.data_source.data.x].filter(Number.isFinite).length
+    }"""
+    assert page.evaluate(drawn) > 0
+    handle = run.locator(".noUi-handle").first
+    handle.focus()
+    handle.press("Home")
+    run.get_by_text(re.compile(r"^At step 0 the hidden states make")).wait_for()
+    run.get_by_text("Views that this run cannot fill").wait_for()
+
+
 @pytest.fixture
-def served(grokked, tmp_path, monkeypatch):
+def served(grokked, transformer, parity, tmp_path, monkeypatch):
     """A server in a thread, which the test ends."""
-    hall = serving.Hall([grokked], tmp_path)
+    hall = serving.Hall([grokked, transformer, parity], tmp_path)
     hall.measure()
     ready, addresses, servers = threading.Event(), [], []
 
@@ -125,6 +162,23 @@ def served(grokked, tmp_path, monkeypatch):
     servers[0].io_loop.add_callback(servers[0].io_loop.stop)
     thread.join(30)
     assert not thread.is_alive()
+
+
+def test_a_served_page_shows_networks_of_other_kinds(served, page):
+    address, _ = served
+    for number, words in (
+        (1, r"^Step {}: training loss"),
+        (2, r"^At step {} the hidden states make"),
+    ):
+        page.goto(f"{address}?run={number}")
+        told(page, words.format(40)).wait_for()
+        handle = page.locator(".noUi-handle").first
+        handle.focus()
+        handle.press("ArrowLeft")
+        told(page, words.format(30)).wait_for()
+        told(page, "^Views that this run cannot fill").wait_for()
+    page.get_by_role("link", name="transformer").click()
+    told(page, "^The network works with the key frequencies").wait_for()
 
 
 @pytest.mark.slow

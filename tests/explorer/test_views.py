@@ -3,9 +3,11 @@
 import json
 import re
 from html.parser import HTMLParser
+from itertools import combinations
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from grokode import nets
 from grokode.compare.explorer.material import PAGE, SERVED, Material, spread
@@ -14,6 +16,7 @@ from grokode.compare.explorer.registry import VIEWS
 from grokode.compare.explorer.rooms import rooms
 from grokode.compare.explorer.views.circuit import circles
 from grokode.compare.explorer.views.contour import heights
+from grokode.compare.explorer.views.machine import drawing
 from grokode.theory import fourier
 from grokode.theory.exact import blowup_time
 
@@ -43,6 +46,37 @@ def test_a_transformer_has_its_circuit_and_says_why_the_rest_is_empty(transforme
     told = reasons(rooms(Material(transformer, PAGE), live=False))
     assert set(told) == set(VIEWS) - {"overview", "circuit", "log"}
     assert all("two-layer" in told[name] or "recurrent" in told[name] for name in told)
+
+
+def test_a_recurrent_network_has_its_states_and_says_why_the_rest_is_empty(parity):
+    told = reasons(rooms(Material(parity, PAGE), live=False))
+    assert set(told) == set(VIEWS) - {"overview", "states", "log"}
+    assert all("two-layer" in told[name] or "addition" in told[name] for name in told)
+
+
+def test_arrows_go_from_rim_to_rim_and_no_two_are_one():
+    """Three states: both symbols from 0 to 1 and back, and from 2 to itself."""
+    transitions = np.full((5, 2), -1)
+    transitions[:3] = [[1, 1], [0, 0], [2, 2]]
+    both = drawing(xr.Dataset({"transitions": (("state", "symbol"), transitions), "states": 3}))
+    places = np.exp(1j * (np.pi / 2 - 2 * np.pi * np.arange(3) / 3))
+    radius = 0.15
+    drawn = []
+    for symbol, arrows in enumerate(both):
+        lines = arrows["xs"] + 1j * arrows["ys"]
+        assert np.isnan(lines[3:]).all()
+        for state, target in enumerate(transitions[:3, symbol]):
+            line = lines[state]
+            outside = abs(line[:, None] - places[[state, target]]) >= radius - 1e-9
+            assert outside.all()
+            # Lines are cut on a grid of 400 points to a way of at most the circle's width.
+            assert abs(line[0] - places[state]) < radius + 0.02
+            assert abs(line[-1] - places[target]) < radius + 0.04 + 0.02
+            way = 1j * np.exp(1j * arrows["angle"][state])
+            assert abs(np.angle((line[-1] - line[-2]) / way)) < 1e-9
+            drawn.append(line)
+    middles = [line[len(line) // 2] for line in drawn]
+    assert min(abs(a - b) for a, b in combinations(middles, 2)) > 0.08
 
 
 def test_tickets_stand_where_the_contour_has_their_own_blowup_time(grokked):

@@ -5,21 +5,31 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from bokeh.models import BoxAnnotation, ColumnDataSource, Range1d, UIElement
+from bokeh.models import BoxAnnotation, ColumnDataSource, HoverTool, Range1d, UIElement
 from numpy.typing import NDArray
 
-from grokode.compare.circuit.observe import computations
+from grokode.compare.circuit.observe import embeddings
 from grokode.compare.circuit.progress import phases
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.style import GREEN, NETWORK, PURPLE, SKY, THEORY
 from grokode.compare.explorer.desk import Desk
-from grokode.compare.explorer.look import GREY, THEORY_LINE, legend_above, over_steps, plot
-from grokode.compare.explorer.material import Material, answer_reason
+from grokode.compare.explorer.look import (
+    GREY,
+    SHADES,
+    THEORY_LINE,
+    legend_above,
+    over_steps,
+    plot,
+    shade,
+)
+from grokode.compare.explorer.material import Material, answer_reason, spread
 from grokode.compare.explorer.view import View
 from grokode.theory.fourier import to_waves
 
 __all__ = ["VIEW", "circles"]
 
+_NAMED = 24
+"""Residues with their number beside them; more would lie upon one another."""
 _NORMS = {
     "embedding_norm": ("embedding", GREEN, "circle"),
     "output_norm": ("neuron-logit map", NETWORK["color"], "square"),
@@ -75,25 +85,23 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
 
 
 def _circle(material: Material, desk: Desk) -> Any:
-    kept = set(material.steps.tolist())
-    embeddings = {
-        step: found.embedding for step, found in computations(material.run) if step in kept
-    }
-    if not embeddings:
+    of_steps = embeddings(material.run, material.steps.tolist())
+    if not of_steps:
         raise NotMeasured(f"no checkpoint of {material.run.path} has finite weights")
-    steps = sorted(embeddings)
-    step = desk["step"].coarser(steps)
-    p = len(embeddings[steps[0]])
+    step = desk["step"].coarser(sorted(of_steps))
 
     def places(frequency: int, at: int) -> dict[str, Any]:
-        x, y = circles(embeddings[at], frequency).T
+        x, y = circles(of_steps[at], frequency).T
         return {"x": x, "y": y}
 
     by = [desk["frequency"], step]
-    source = desk.source(by, places, {"name": [str(x) for x in range(p)]}, bits=8)
+    residues = np.arange(material.run.config.p)
+    named = np.isin(residues, spread(residues, _NAMED))
+    names = np.where(named, residues.astype(str), "").tolist()
+    source = desk.source(by, places, {"name": names, "residue": residues}, bits=8)
 
     def ideal(frequency: int, at: int) -> dict[str, Any]:
-        radius = np.sqrt(np.square(circles(embeddings[at], frequency)).sum(1).mean())
+        radius = np.sqrt(np.square(circles(of_steps[at], frequency)).sum(1).mean())
         angle = np.linspace(0, 2 * np.pi, 91)
         return {"x": radius * np.cos(angle), "y": radius * np.sin(angle)}
 
@@ -123,6 +131,7 @@ def _circle(material: Material, desk: Desk) -> Any:
         legend_label="network, residue",
     )
     figure.text("x", "y", text="name", source=source, x_offset=4, text_font_size="11px")
+    figure.add_tools(HoverTool(tooltips="residue @residue", renderers=figure.renderers[1:2]))
     legend_above(figure)
     return figure
 
@@ -181,12 +190,10 @@ def _progress(series: xr.Dataset, desk: Desk) -> Any:
                 line_dash=dash,
                 legend_label=label,
             )
-    shades = ("#f2f2f2", "#e3e3e3", "#d0d0d0")
-    for phase, shade in zip(phases(series).values(), shades, strict=True):
+    whole = float(np.ptp(series.step.values))
+    for (name, phase), colour in zip(phases(series).items(), SHADES, strict=True):
         if phase.start is not None and phase.end is not None:
-            figure.add_layout(
-                BoxAnnotation(left=phase.start, right=phase.end, fill_color=shade, level="underlay")
-            )
+            shade(figure, name.replace("_", " "), (phase.start, phase.end), colour, whole)
     legend_above(figure, columns=1)
     return figure
 

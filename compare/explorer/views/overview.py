@@ -5,17 +5,19 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from bokeh.models import BoxAnnotation, Label, LinearAxis, Range1d, UIElement
+from bokeh.models import LinearAxis, Range1d, UIElement
 
 from grokode.compare.common.missing import NotMeasured
-from grokode.compare.common.style import AMBER, GREEN, SKY, YELLOW
+from grokode.compare.common.style import GREEN, SKY
 from grokode.compare.explorer.desk import Desk
 from grokode.compare.explorer.look import (
     GREY,
     NETWORK_LINE,
+    SHADES,
     THEORY_LINE,
     legend_above,
     over_steps,
+    shade,
 )
 from grokode.compare.explorer.material import Material, spread
 from grokode.compare.explorer.view import View
@@ -24,7 +26,6 @@ from grokode.compare.grokking.stages import STAGES, Stages
 __all__ = ["VIEW"]
 
 _POINTS = 600
-_SHADES = dict(zip(STAGES, (YELLOW, AMBER, "#999999"), strict=True))
 _TEST_LINE = {"line_color": SKY}
 _GUESS: dict[str, Any] = {"line_color": GREY, "line_dash": "dotted"}
 
@@ -148,27 +149,10 @@ def _shade(stages: Stages, figure: Any) -> None:
         if at.step is not None:
             starts[name] = max(at.step, int(steps[0]))
     edges = [*starts.values(), int(steps[-1])]
+    whole = float(steps[-1] - steps[0])
+    colours = dict(zip(STAGES, SHADES, strict=True))
     for name, left, right in zip(starts, edges[:-1], edges[1:], strict=True):
-        if right <= left:
-            continue
-        figure.add_layout(
-            BoxAnnotation(
-                left=left, right=right, fill_color=_SHADES[name], fill_alpha=0.18, level="underlay"
-            )
-        )
-        wide = right - left > 0.2 * (steps[-1] - steps[0])
-        figure.add_layout(
-            Label(
-                x=left,
-                y=4,
-                y_units="screen",
-                x_offset=4 if wide else 14,
-                text=name,
-                text_font_size="12px",
-                text_color="#333333",
-                angle=0 if wide else np.pi / 2,
-            )
-        )
+        shade(figure, name, (left, right), colours[name], whole)
 
 
 VIEW = View(

@@ -5,22 +5,29 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from bokeh.models import Arrow, NormalHead, Range1d, UIElement
+from bokeh.models import Range1d, UIElement
 
 from grokode.compare.common.style import AMBER, NETWORK
 from grokode.compare.explorer.desk import Desk
-from grokode.compare.explorer.look import THEORY_LINE, legend_above, over_steps, plot
+from grokode.compare.explorer.look import (
+    NETWORK_LINE,
+    THEORY_LINE,
+    legend_above,
+    over_steps,
+    plot,
+)
 from grokode.compare.explorer.material import Material, answer_reason, spread
 from grokode.compare.explorer.view import View
+from grokode.compare.explorer.views.machine import automaton
 
 __all__ = ["VIEW"]
 
-_STATES = 16
 _SEQUENCES = 512
+_BEGINS = {"start": "the start", "plateau": "the plateau's end"}
 
 
 def build(material: Material, desk: Desk) -> Sequence[UIElement]:
-    """The states at the step, the automaton at the end, how many states, and pairs by theory."""
+    """States and their automaton at the step, pairs by theory, and how many states."""
     measured = material.answer("automaton")
     states = measured["states"]
     counts = states.states.isel(within=-1)
@@ -31,11 +38,13 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
         loss = float(losses.sel(step=step, method="nearest"))
         return f"At step {step} the hidden states make {count} states; mean loss {loss:.3g}."
 
+    machines = states[["transitions", "outputs"]].assign(states=counts).sel(step=material.steps)
     return [
         _plane(measured["positions"], material, desk),
-        _machine(measured["automaton"]),
+        automaton(machines, desk),
+        _pairs(measured["pairs"], True, desk),
+        _pairs(measured["pairs"], False, desk),
         _counts(states, desk),
-        _pairs(measured["pairs"], desk),
         desk.telling([desk["step"]], told),
     ]
 
@@ -76,87 +85,6 @@ def _plane(positions: xr.Dataset, material: Material, desk: Desk) -> Any:
     return figure
 
 
-def _machine(machine: xr.Dataset) -> Any:
-    """The states at the end on a circle, arrows for 0 (solid) and 1 (dashed)."""
-    count = machine.sizes["state"]
-    figure = plot(
-        "The automaton at the end",
-        "arrows: solid reads 0, dashed 1",
-        "",
-        height=380,
-        x_range=Range1d(-1.4, 1.4),
-        y_range=Range1d(-1.4, 1.4),
-        match_aspect=True,
-        aspect_ratio=1,
-    )
-    figure.xaxis.ticker = []
-    figure.yaxis.ticker = []
-    figure.grid.visible = False
-    if count > _STATES:
-        figure.text(
-            [0],
-            [0],
-            text=[f"{count} states, too many to draw"],
-            text_align="center",
-            text_font_size="14px",
-        )
-        return figure
-    angle = 2 * np.pi * np.arange(count) / max(count, 1) + np.pi / 2
-    places = np.stack([np.cos(angle), np.sin(angle)], 1)
-    for state in range(count):
-        for symbol, dash in enumerate(("solid", "dashed")):
-            target = int(machine.transitions[state, symbol])
-            if target >= 0:
-                _arrow(figure, places, state, target, symbol, dash)
-    outputs = machine.outputs.values
-    figure.scatter(
-        places[:, 0],
-        places[:, 1],
-        size=30,
-        line_color="black",
-        line_width=2,
-        fill_color=[AMBER if output == 1 else "white" for output in outputs],
-    )
-    start = int(machine.attrs["start"])
-    names = [f"{state}" + (" start" if state == start else "") for state in range(count)]
-    figure.text(
-        places[:, 0],
-        places[:, 1],
-        text=names,
-        text_align="center",
-        text_baseline="middle",
-        text_font_size="13px",
-    )
-    return figure
-
-
-def _arrow(figure: Any, places: Any, state: int, target: int, symbol: int, dash: str) -> None:
-    head = NormalHead(size=9, fill_color="black")
-    begin, end = places[state], places[target]
-    if state == target:
-        # A loop: beside the state, outwards.
-        middle, turn = 1.24 * begin, np.array([-begin[1], begin[0]])
-        side = 0.1 * (symbol + 1) * turn
-        figure.bezier(
-            *begin,
-            *begin,
-            *(middle * 1.25 + 2 * side),
-            *(middle * 1.25 - 2 * side),
-            line_color="black",
-            line_width=1.5,
-            line_dash=dash,
-        )
-        return
-    along = end - begin
-    beside = np.array([-along[1], along[0]]) * 0.06 * (1 if symbol else -0.2)
-    inset = 0.17 * along / np.linalg.norm(along)
-    x0, y0 = begin + inset + beside
-    x1, y1 = end - inset + beside
-    figure.add_layout(
-        Arrow(end=head, x_start=x0, y_start=y0, x_end=x1, y_end=y1, line_dash=dash, line_width=1.5)
-    )
-
-
 def _counts(states: xr.Dataset, desk: Desk) -> Any:
     figure = over_steps("Number of states", "states", desk["step"], height=320, y_axis_type="log")
     for within, dash in zip(states.within.values, ("dotted", "dashdot", "solid"), strict=False):
@@ -173,35 +101,24 @@ def _counts(states: xr.Dataset, desk: Desk) -> Any:
     return figure
 
 
-def _pairs(pairs: xr.Dataset, desk: Desk) -> Any:
+def _pairs(pairs: xr.Dataset, agreeing: bool, desk: Desk) -> Any:
+    """Mean distance of pairs of one kind that no rate was fitted on, and by the pair flow."""
     figure = over_steps(
-        "Distances of pairs of sequences",
+        f"Pairs that {'may' if agreeing else 'may not'} merge",
         "mean squared distance of states",
         desk["step"],
         height=320,
         y_axis_type="log",
     )
-    begin = str(pairs.begin.values[0])
-    for agreeing, colour in ((True, NETWORK["color"]), (False, AMBER)):
-        some = pairs.agreeing.values.astype(bool) == agreeing
-        if not some.any():
-            continue
-        words = "may merge" if agreeing else "may not"
-        for values, kind, look in (
-            (pairs.observed, "network", {"line_color": colour}),
-            (pairs.predicted.sel(begin=begin), "theory", THEORY_LINE),
-        ):
-            mean = np.exp(np.log(values.where(values > 0)).isel(pair=some).mean("pair"))
-            known = mean.dropna("step")
-            if known.size:
-                width = 2 if agreeing else 1.2
-                figure.line(
-                    known.step.values,
-                    known.values,
-                    line_width=width,
-                    legend_label=f"{kind}, {words}",
-                    **look,
-                )
+    some = pairs.isel(pair=(pairs.agreeing.values.astype(bool) == agreeing) & ~pairs.fitted.values)
+    told = {"network": (some.observed, NETWORK_LINE)}
+    for begin, dash in (("start", "dotted"), ("plateau", "dashed")):
+        look = THEORY_LINE | {"line_dash": dash}
+        told[f"theory from {_BEGINS[begin]}"] = some.predicted.sel(begin=begin), look
+    for label, (values, look) in told.items():
+        mean = np.exp(np.log(values.where(values > 0)).mean("pair")).dropna("step")
+        if mean.size:
+            figure.line(mean.step.values, mean.values, line_width=2, legend_label=label, **look)
     legend_above(figure)
     return figure
 
@@ -210,7 +127,8 @@ VIEW = View(
     "states",
     "Hidden states and the automaton",
     "Each dot is the hidden state after one sequence, larger after shorter ones. States that "
-    "theory lets merge do so while training goes on; at the end the clusters are an automaton.",
+    "theory lets merge do so while training goes on; states that lie together are one state of the "
+    "automaton beside them.",
     answer_reason("automaton"),
     build,
 )
