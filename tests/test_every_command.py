@@ -31,7 +31,7 @@ OTHER_TASKS = {"subtraction", "multiplication"}
 TWO_LAYERS = KINDS - CLOSED - OTHER_NETWORKS
 COMMON = TWO_LAYERS - SEPARATE
 ADDITION = COMMON - OTHER_TASKS
-FOLLOWED = ADDITION - {"unknown split", "one checkpoint", "dead"}
+FOLLOWED = (ADDITION | SEPARATE) - {"unknown split", "one checkpoint", "dead"}
 TRAINED = KINDS - {
     "published", "unknown split", "one checkpoint", "dead", "format 2", "format 2 diverged",
     "diverged", "no state",
@@ -42,7 +42,7 @@ COMMANDS = {
     "info": ("RUN", KINDS - {"begun"}),
     "export": ("RUN --out OUT.npz", TWO_LAYERS),
     "winners": ("RUN --figure OUT.png", FOLLOWED),
-    "trajectories": ("RUN --figure OUT.png", FOLLOWED - {"part of the pairs"}),
+    "trajectories": ("RUN --figure OUT.png", FOLLOWED - {"part of the pairs", "separate inputs"}),
     "logits": ("RUN --figure OUT.png", ADDITION),
     "mechanism": ("RUN --figure OUT.png", COMMON),
     "grokking": ("RUN --figure OUT.png", {"part of the pairs", "one checkpoint", "format 2"}),
@@ -66,11 +66,11 @@ COMMANDS = {
 NO_JSON = {"explore"}
 
 # Which of those that are answered are asked in `make test`; `make attack` asks all.
-FEW = {"dead", "one checkpoint", "diverged", "transformer", "parity"}
+FEW = {"dead", "one checkpoint", "diverged", "transformer", "automaton"}
 ASKED = dict.fromkeys(COMMANDS, FEW) | {
     "report": {"transformer"},
-    "explore": {"dead", "parity"},
-    "winners": {"smallest"},
+    "explore": {"dead"},
+    "winners": {"smallest", "separate inputs"},
     "info": KINDS,
     "export": KINDS,
     "train": KINDS,
