@@ -42,7 +42,7 @@ COMMANDS = {
     "info": ("RUN", KINDS - {"begun"}),
     "export": ("RUN --out OUT.npz", TWO_LAYERS),
     "winners": ("RUN --figure OUT.png", FOLLOWED),
-    "trajectories": ("RUN --figure OUT.png", FOLLOWED - {"part of the pairs", "separate inputs"}),
+    "trajectories": ("RUN --figure OUT.png", FOLLOWED - {"part of the pairs"}),
     "logits": ("RUN --figure OUT.png", ADDITION),
     "mechanism": ("RUN --figure OUT.png", COMMON),
     "grokking": ("RUN --figure OUT.png", {"part of the pairs", "one checkpoint", "format 2"}),
@@ -66,7 +66,7 @@ COMMANDS = {
 NO_JSON = {"explore"}
 
 # Which of those that are answered are asked in `make test`; `make attack` asks all.
-FEW = {"dead", "one checkpoint", "diverged", "transformer", "automaton"}
+FEW = {"dead", "one checkpoint", "diverged", "transformer"}
 ASKED = dict.fromkeys(COMMANDS, FEW) | {
     "report": {"transformer"},
     "explore": {"dead"},
@@ -125,7 +125,7 @@ def test_it_answers_or_says_in_one_line_why_not(command, kind, runs, tmp_path):
     run = runs(kind)
     if command == "train":
         run = shutil.copytree(run, tmp_path / "copy")
-    for json_too in ([], ["--json"])[: 1 if command in NO_JSON else 2]:
+    for json_too in ([], ["--json"])[: 2 if kind in answered and command not in NO_JSON else 1]:
         out = str(tmp_path / f"out{len(json_too)}")
         words = [word.replace("RUN", str(run)).replace("OUT", out) for word in line.split()]
         code, said, told, error = called([command, *words, *json_too])
