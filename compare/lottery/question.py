@@ -66,6 +66,8 @@ def measure(
     """
     again = predictors is None or RETRAINED in predictors
     names = None if predictors is None else [name for name in predictors if name != RETRAINED]
+    if names == []:
+        names = ["chance"]  # beside which training again stands
     named = None if names is None else [name for name in names if name != "chance"]
     climbed = ladder(run, named, affordable=affordable)
     scored = winners(run, names, climbed=climbed)
