@@ -36,7 +36,7 @@ def automaton(machines: xr.Dataset, desk: Desk) -> Any:
     """
     figure = plot(
         "The automaton at the step",
-        "fill: what a state answers (white 0, amber 1, grey nobody asked)",
+        "amber answers 1, white 0, grey nobody asked",
         "",
         height=420,
         x_range=Range1d(-1.5, 1.5),
