@@ -14,8 +14,9 @@ EXAMPLES ?= 1
 demo: $(READY)
 	$(BIN)/grokode demo --out $(OUT)
 
+# Compiled modules are kept, whatever the environment says: tests start hundreds of processes.
 test: lint types
-	OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=2 MPLBACKEND=Agg $(BIN)/python -m pytest \
 	  -n $(WORKERS) --dist loadfile -m "not attack and not long" --doctest-modules grokode theory nets compare tests
 
 lint: $(READY)

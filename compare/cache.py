@@ -1,20 +1,24 @@
 """What a question measured, kept beside the run, so that asking again is instant.
 
 A result is one file in a folder of our own inside the run, named by the digest of everything that
-it depends on: the run's manifest, its seed, the question, its options, and the version and source
-of the package. A file is believed only if its checksum fits and it says that it is about just that;
-any other is measured anew. A run that cannot be written to is measured each time, without a word.
+it depends on: the run as it was opened, its seed, the question, its options, and the version and
+source of the package. A file is believed only if this user sealed it and it says that it is about
+just that; any other is measured anew, so whoever hands on a run cannot answer for it. A run that
+cannot be written to is measured each time, without a word.
 """
 
 import contextlib
 import hashlib
+import hmac
 import io
 import json
+import os
 import re
+import secrets
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import xarray as xr
@@ -22,7 +26,7 @@ import xarray as xr
 import grokode
 from grokode.compare.common.arguments import check_run
 from grokode.compare.question import Datasets, Question
-from grokode.files import replace_file
+from grokode.files import create_file, replace_file
 from grokode.nets.runs import Run
 from grokode.theory.predictors import PREDICTORS
 
@@ -34,7 +38,9 @@ CACHE = "measured.cache"
 # Newest results that are kept of a run: a training that goes on leaves stale ones behind.
 _KEPT = 32
 _OURS = re.compile(r"[a-z_]+-[0-9a-f]{32}\.npz")
-_CHECKSUM = hashlib.sha256().digest_size
+_SEAL = hashlib.sha256().digest_size
+# Of bytes: what is larger is neither kept nor read, whoever put it there.
+_LARGEST = 2**30
 
 
 def ask(question: Question, run: Run, **options: Any) -> Datasets:
@@ -83,7 +89,7 @@ def ask(question: Question, run: Run, **options: Any) -> Datasets:
 
 
 def read(file: Path, about: Mapping[str, Any]) -> Datasets | None:
-    """What a file holds, or None if it is not there, damaged, or about something else.
+    """What a file holds, or None if it is not there, not ours, damaged, or about something else.
 
     Parameters
     ----------
@@ -92,20 +98,23 @@ def read(file: Path, about: Mapping[str, Any]) -> Datasets | None:
         What the result must depend on, in JSON's types.
     """
     try:
+        # A stranger's folder may have a pipe or a disk of zeros in a file's place.
+        if not file.is_file() or file.stat().st_size > _LARGEST:
+            return None
         content = file.read_bytes()
     except OSError:
         return None
-    checksum, body = content[:_CHECKSUM], content[_CHECKSUM:]
-    if hashlib.sha256(body).digest() != checksum:
+    seal, body = content[:_SEAL], content[_SEAL:]
+    if not hmac.compare_digest(seal, _sealed(body)):
         return None
-    # Anybody can make a checksum: nothing in a file is ever run, and one of another form is none.
+    # Nothing in a file is ever run all the same, and whatever is wrong with one, it is no result.
     try:
         with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
             index = json.loads(arrays["index"].item())
             if index["about"] != json.loads(json.dumps(about, default=_of_numpy)):
                 return None
             return {name: _dataset(one, arrays) for name, one in index["datasets"].items()}
-    except (AttributeError, KeyError, OSError, TypeError, ValueError):
+    except Exception:
         return None
 
 
@@ -147,10 +156,35 @@ def write(file: Path, about: Mapping[str, Any], measured: Datasets) -> None:
     if file.parent.is_symlink():
         raise OSError(f"{file.parent} is a link, through which nothing is written; remove it")
     file.parent.mkdir(exist_ok=True)
-    replace_file(file, lambda out: out.write(hashlib.sha256(body).digest() + body))
+    if len(body) > _LARGEST - _SEAL:
+        raise OSError(f"{len(body)} bytes are too many to keep")
+    replace_file(file, lambda out: out.write(_sealed(body) + body))
     results = [one for one in file.parent.iterdir() if _OURS.fullmatch(one.name)]
     for old in sorted(results, key=lambda one: one.stat().st_mtime_ns)[:-_KEPT]:
         old.unlink(missing_ok=True)
+
+
+def _sealed(body: bytes) -> bytes:
+    return hmac.digest(_secret(), body, "sha256")
+
+
+@cache
+def _secret() -> bytes:
+    """One of this user's own, made once; of this process alone where it cannot be kept."""
+
+    def write(out: IO[bytes]) -> None:
+        os.chmod(out.name, 0o600)
+        out.write(secrets.token_bytes(_SEAL))
+
+    with contextlib.suppress(OSError, RuntimeError):  # no home, or none to write to
+        folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grokode"
+        folder.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            create_file(folder / "measured.key", write)
+        secret = (folder / "measured.key").read_bytes()
+        if len(secret) == _SEAL:
+            return secret
+    return secrets.token_bytes(_SEAL)
 
 
 def _dataset(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> xr.Dataset:
@@ -192,9 +226,8 @@ def _of_numpy(value: Any) -> Any:
 
 
 def _about(question: Question, run: Run, options: Mapping[str, Any]) -> dict[str, Any]:
-    manifest = (run.path / "run.json").read_bytes()
     return {
-        "manifest": hashlib.sha256(manifest).hexdigest(),
+        "run": run.digest,
         "seed": run.seed,
         "question": question.name,
         "options": {name: options[name] for name in sorted(options)},

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -185,13 +186,15 @@ def one_line_errors() -> Iterator[None]:
     """Turn the errors that a user can mend into one line and exit code 2.
 
     Ctrl-C ends with 130, SIGTERM with 143, a reader who has gone with 141. What the terminal's
-    encoding lacks is spelled out, so that it never decides whether a command succeeds.
+    encoding lacks is spelled out, so that it never decides whether a command succeeds. A warning is
+    a line too, without the line of source that Python adds.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=ENCODABLE)
     try:
-        with _sigterm_as_interrupt():
+        with _sigterm_as_interrupt(), warnings.catch_warnings():
+            warnings.showwarning = _warn
             yield
     except _UsageError as error:
         command = error.ctx.command_path if error.ctx else "grokode"
@@ -225,6 +228,10 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _warn(message: Warning | str, *_: Any) -> None:
+    note(f"warning: {message}")
 
 
 def _interrupted(remedy: str = "") -> NoReturn:

@@ -2,7 +2,17 @@
 
 import os
 
+import numba
 import pytest
+
+
+def pytest_configure(config):
+    """Workers side by side have a thread each: two that share their cores wait for one another.
+
+    Tests of several threads ask for them.
+    """
+    if hasattr(config, "workerinput"):
+        numba.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)

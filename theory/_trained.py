@@ -6,9 +6,11 @@ the sum over features of projection and embedding, theta = W E^T, and what moves
     by W = (by theta) E,        by E = (by theta)^T W.
 
 The embedding feels the sum over all neurons, so that neurons are coupled even on the plateau. With
-separate inputs theta has 2 p rows here, those of x above those of y.
+separate inputs theta has 2 p rows here, those of x above those of y; a learned embedding is shared
+by both, and has a projection for each.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +21,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from grokode.theory import fourier
-from grokode.theory._parallel import one_thread_of_blas
+from grokode.theory._parallel import one_thread_below
 from grokode.theory._projections import block_width
 from grokode.theory._updates import optimiser_settings, update
 from grokode.theory.rule import TrainingRule
@@ -48,6 +50,11 @@ class Layers:
     features: int = 0
 
     @property
+    def sets(self) -> int:
+        """Sets of input weights: 2 if x and y have their own, else 1."""
+        return self.rows // self.p
+
+    @property
     def width(self) -> int:
         """Neurons with those that fill the last block: they are zero, and stay so."""
         return self.neurons + -self.neurons % block_width(self.neurons)
@@ -58,8 +65,11 @@ class Layers:
         xi = self._wide(weights.xi.values.T)
         if self.features:
             embedding = initial.embedding.transpose("residue", "feature").values
-            projection = initial.projection.transpose("neuron", "feature").values
-            parts = [embedding, self._wide(projection.T), xi]
+            projections = [
+                self._wide(initial[name].transpose("feature", "neuron").values)
+                for name in ("projection", "projection_y")[: self.sets]
+            ]
+            parts = [embedding, *projections, xi]
         else:
             theta = [weights.theta.values.T]
             if self.rows > self.p:
@@ -70,7 +80,9 @@ class Layers:
     def weights(self, state: Array) -> tuple[Array, Array]:
         """Theta and xi of a state."""
         *inputs, xi = self._parts(state)
-        return (inputs[0] @ inputs[1] if self.features else inputs[0]), xi
+        if not self.features:
+            return inputs[0], xi
+        return (inputs[0] @ inputs[1]).reshape(self.rows, self.width), xi
 
     def gradient(self, state: Array, by_both: Array) -> Array:
         """Gradient by the state from that by theta and, below it, xi: (..., neuron)."""
@@ -80,15 +92,17 @@ class Layers:
         if not self.features:
             return by_both.reshape(-1)
         by_theta, by_xi = np.split(by_both, [self.rows])
-        embedding, projection, _ = self._parts(state)
-        parts = (by_theta @ projection.T, embedding.T @ by_theta, by_xi)
+        embedding, projections, _ = self._parts(state)
+        by_theta = by_theta.reshape(self.sets, self.p, self.width)
+        by_embedding = (by_theta @ projections.swapaxes(1, 2)).sum(0)
+        parts = (by_embedding, embedding.T @ by_theta, by_xi)
         return np.concatenate([part.ravel() for part in parts])
 
     def _parts(self, state: Array) -> list[Array]:
-        shapes = [(self.rows, self.width), (self.p, self.width)]
+        shapes: list[tuple[int, ...]] = [(self.rows, self.width), (self.p, self.width)]
         if self.features:
-            shapes[:1] = [(self.p, self.features), (self.features, self.width)]
-        ends = np.cumsum([rows * columns for rows, columns in shapes])
+            shapes[:1] = [(self.p, self.features), (self.sets, self.features, self.width)]
+        ends = np.cumsum([math.prod(shape) for shape in shapes])
         return [
             part.reshape(shape)
             for part, shape in zip(np.split(state, ends[:-1]), shapes, strict=True)
@@ -104,9 +118,9 @@ def layers_of(initial: xr.Dataset, p: int) -> Layers:
     Parameters
     ----------
     initial : Dataset
-        Spectrum (neuron, frequency); with ``embedding (residue, feature)`` and ``projection
-        (neuron, feature)`` if theta is their product, or ``theta_y (neuron, y)`` if x and y have
-        input weights of their own.
+        Spectrum (neuron, frequency); with ``theta_y (neuron, y)`` if x and y have input weights of
+        their own; with ``embedding (residue, feature)`` and ``projection (neuron, feature)`` if
+        theta is their product, and ``projection_y`` if theta_y is one, too.
     p : int
 
     Raises
@@ -114,21 +128,28 @@ def layers_of(initial: xr.Dataset, p: int) -> Layers:
     ValueError
         If embedding and projection do not multiply to theta.
     """
-    neurons = initial.sizes["neuron"]
-    if "theta_y" in initial:
-        return Layers(p, neurons, 2 * p)
+    neurons, rows = initial.sizes["neuron"], 2 * p if "theta_y" in initial else p
     if "embedding" not in initial:
-        return Layers(p, neurons, p)
-    product = initial.projection.dot(initial.embedding, dim="feature")
-    theta = fourier.weights(initial).theta
-    off = abs(product.transpose("neuron", "residue").values - theta.values).max()
+        return Layers(p, neurons, rows)
+    _check_product(initial, "projection", fourier.weights(initial).theta.values)
+    if rows > p:
+        theta_y = initial.theta_y.transpose("neuron", "y").values
+        _check_product(initial, "projection_y", theta_y)
+    return Layers(p, neurons, rows, initial.sizes["feature"])
+
+
+def _check_product(initial: xr.Dataset, name: str, theta: Array) -> None:
+    if name not in initial:
+        raise ValueError(f"initial must have {name} beside its embedding, it has none; add it")
+    product = initial[name].dot(initial.embedding, dim="feature").transpose("neuron", "residue")
+    off = abs(product.values - theta).max()
     # Parameters of float32, composed in float32 or in float64.
     if not off <= 1e-5 * abs(theta).max():
+        which = "theta" if name == "projection" else "theta_y"
         raise ValueError(
-            f"projection times embedding must be the spectrum's theta, they differ by {off:.3g}; "
+            f"{name} times embedding must be the spectrum's {which}, they differ by {off:.3g}; "
             "take all three from one checkpoint"
         )
-    return Layers(p, neurons, p, initial.sizes["feature"])
 
 
 @dataclass(frozen=True)
@@ -183,7 +204,7 @@ def follow(
         return loss, layers.gradient(state, by_both)
 
     # Threads of the matrix products beside those of the loops would spin against each other.
-    with np.errstate(all="ignore"), one_thread_of_blas():
+    with np.errstate(all="ignore"), one_thread_below(layers.width * layers.p**2):
         loss, gradient = felt()
         first = loss
         for index, until in enumerate(asked):

@@ -198,10 +198,9 @@ def _chunk_keys(index: int, digests: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check(path: Path, digest: str) -> None:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing; stream again into another out") from None
+    if not path.is_file():  # a pipe in its place would be waited for
+        raise ValueError(f"{path} is missing; stream again into another out")
+    content = path.read_bytes()
     if _digest(content) != digest:
         raise ValueError(
             f"{path} was altered: its checksum does not fit; stream again into another out"
@@ -219,10 +218,9 @@ def _line(content: Mapping[str, Any]) -> bytes:
 
 def _read_journal(path: Path) -> tuple[list[dict[str, Any]], int]:
     """The lines of a journal, and where the last whole one ends."""
-    try:
-        content = (path / _JOURNAL).read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError(f"{path} holds no stream of winners; choose another out") from None
+    if not (path / _JOURNAL).is_file():
+        raise ValueError(f"{path} holds no stream of winners; choose another out")
+    content = (path / _JOURNAL).read_bytes()
     lines, end = [], 0
     for raw in content.splitlines(keepends=True):
         text, _, digest = raw.rstrip(b"\n").rpartition(b"\t")

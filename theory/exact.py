@@ -304,5 +304,7 @@ def _check_time(time: Values, *tickets: Values) -> Values:
 
 
 def _flat(values: ArrayLike, dtype: Any = np.complex128) -> Array:
-    """The one place where input becomes contiguous float64 or complex128."""
-    return np.ascontiguousarray(values, dtype=dtype).reshape(-1)
+    """The one place where input becomes contiguous float64 or complex128, in a copy: broadcast
+    views that are contiguous already are not what kernels may take for arrays to write to.
+    """
+    return np.array(values, dtype=dtype, order="C").reshape(-1)

@@ -49,7 +49,7 @@ def harmonic_flow(
     initial : Dataset
         Spectrum (neuron, frequency). With ``embedding (residue, feature)`` and ``projection
         (neuron, feature)`` theta is their product, and these are what moves; with ``theta_y
-        (neuron, y)`` y has input weights of its own.
+        (neuron, y)`` y has input weights of its own, and with an embedding ``projection_y``.
     rule : TrainingRule
         Any of `grokode.theory._updates.ACTIVATIONS`; SGD with momentum and decay, or AdamW.
     steps : integers (step,)
@@ -95,23 +95,33 @@ def harmonic_flow(
     )
 
 
-def harmonic_seconds(rule: TrainingRule, neurons: int, keep: str = DEFAULT) -> float:
+def harmonic_seconds(initial: xr.Dataset, rule: TrainingRule, keep: str = DEFAULT) -> float:
     """About how long a core takes to follow a training to its end in float32.
 
     Measured at p = 23 and 97 to hold within a factor of two: 12e9 operations a second.
 
     Examples
     --------
+    >>> from grokode.theory import fourier
+    >>> rng = np.random.default_rng(0)
+    >>> start = fourier.spectrum(*rng.normal(size=(2, 512, 23)))
     >>> rule = TrainingRule(p=23, steps=10_000)
-    >>> 10 < harmonic_seconds(rule, 512) < 30
+    >>> 10 < harmonic_seconds(start, rule) < 30
+    True
+    >>> own = start.assign(theta_y=(("neuron", "y"), rng.normal(size=(512, 23))))
+    >>> harmonic_seconds(own, rule) > harmonic_seconds(start, rule)
     True
     """
-    kept = parse_kept(keep)
-    if kept.projected:
-        operations = 8 * len(directions_of(kept, rule.p)[0]) * rule.p**2
+    kept, p = parse_kept(keep), rule.p
+    layers = layers_of(rule.check_network(initial), p)
+    if layers.rows > p:
+        operations = 6 * p**3
+    elif kept.projected:
+        operations = 8 * len(directions_of(kept, p)[0]) * p**2
     else:
-        operations = 3 * rule.p**3
-    return (rule.steps or 0) * neurons * operations / 12e9
+        operations = 3 * p**3
+    operations += 6 * layers.features * layers.rows
+    return (rule.steps or 0) * layers.neurons * operations / 12e9
 
 
 class KeptLoss:

@@ -30,7 +30,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.theory._parallel import parallel
+from grokode.theory._parallel import one_thread_below, parallel
 from grokode.theory.rule import TrainingRule
 
 __all__ = ["Waves", "clock_flow", "flow_for", "moment_flow", "moment_seconds"]
@@ -268,17 +268,18 @@ def _follow(
     moved = np.empty_like(state)
     path, losses = np.empty((4, asked.size, *state.shape[1:])), np.empty(asked.size)
     step, stopped = 0, -1
-    for index, until in enumerate(asked):
-        while step < until and stopped < 0:
-            rate = rule.learning_rate * float(rule.risen(step))
-            following = flow.step(state, forces, rate, moved, 1 - rate * rule.weight_decay)
-            # NaN, too, anywhere in the state makes the loss NaN.
-            if not np.isfinite(following[0]):
-                stopped = step
-                break
-            state, moved, (loss, forces) = moved, state, following
-            step += 1
-        path[:, index], losses[index] = state, loss
+    with one_thread_below(state.size):
+        for index, until in enumerate(asked):
+            while step < until and stopped < 0:
+                rate = rule.learning_rate * float(rule.risen(step))
+                following = flow.step(state, forces, rate, moved, 1 - rate * rule.weight_decay)
+                # NaN, too, anywhere in the state makes the loss NaN.
+                if not np.isfinite(following[0]):
+                    stopped = step
+                    break
+                state, moved, (loss, forces) = moved, state, following
+                step += 1
+            path[:, index], losses[index] = state, loss
     dims = ("step", *initial.theta_hat.dims)
     return (
         _with_state(initial, dims, path)
@@ -327,19 +328,20 @@ def flow_for(initial: xr.Dataset, rule: TrainingRule, time: float, *, clocks: bo
     state, forces = flow.start, flow.forces
     one, two, three = (np.empty_like(state) for _ in range(3))
     gone, ahead = 0.0, time / 100
-    while gone < time:
-        ahead = min(ahead, time - gone)
-        _, at_one = flow.step(state, forces, ahead, one)
-        _, at_two = flow.step(one, at_one, ahead / 4, two, 1 / 4, state, 3 / 4)
-        _, at_three = flow.step(two, at_two, 2 * ahead / 3, three, 2 / 3, state, 1 / 3)
-        # 2 two - state is the step of order 2.
-        size = max(np.abs(three).max(), np.finfo(float).tiny)  # of weights that are all 0
-        error = np.abs(three - 2 * two + state).max() / size
-        if error <= _TOLERANCE:
-            state, three, forces, gone = three, state, at_three, gone + ahead
-        elif gone + ahead / 5 == gone:
-            raise ArithmeticError(f"the flow diverged at time {gone} of {time}")
-        ahead *= min(5.0, max(0.2, 0.9 * (_TOLERANCE / max(error, 1e-9)) ** (1 / 3)))
+    with one_thread_below(state.size):
+        while gone < time:
+            ahead = min(ahead, time - gone)
+            _, at_one = flow.step(state, forces, ahead, one)
+            _, at_two = flow.step(one, at_one, ahead / 4, two, 1 / 4, state, 3 / 4)
+            _, at_three = flow.step(two, at_two, 2 * ahead / 3, three, 2 / 3, state, 1 / 3)
+            # 2 two - state is the step of order 2.
+            size = max(np.abs(three).max(), np.finfo(float).tiny)  # of weights that are all 0
+            error = np.abs(three - 2 * two + state).max() / size
+            if error <= _TOLERANCE:
+                state, three, forces, gone = three, state, at_three, gone + ahead
+            elif gone + ahead / 5 == gone:
+                raise ArithmeticError(f"the flow diverged at time {gone} of {time}")
+            ahead *= min(5.0, max(0.2, 0.9 * (_TOLERANCE / max(error, 1e-9)) ** (1 / 3)))
     return _with_state(initial, initial.theta_hat.dims, state)
 
 

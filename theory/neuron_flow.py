@@ -68,7 +68,7 @@ def neuron_flow(
     initial : Dataset
         Spectrum (neuron, frequency). With ``embedding (residue, feature)`` and ``projection
         (neuron, feature)`` theta is their product, and these are what moves; with ``theta_y
-        (neuron, y)`` y has input weights of its own.
+        (neuron, y)`` y has input weights of its own, and with an embedding ``projection_y``.
     rule : TrainingRule
         Any of `ACTIVATIONS`; SGD with momentum and decay, or AdamW.
     steps : integers (step,)
@@ -200,7 +200,7 @@ def neuron_seconds(initial: xr.Dataset, rule: TrainingRule) -> float:
     Neurons move alone, so a few of them tell beforehand where the plateau ends. Where they do not,
     with a learned embedding or separate inputs, the plateau is taken to last to the training's end.
     Measured to hold within a factor of two: 1.1e9 pairs of a neuron a second at p = 97, 2e8 with an
-    embedding and 2.2e9 / p with separate inputs at p = 23 and 97.
+    embedding at p = 23 and 97; with separate inputs it is as long as a harmonic flow.
 
     Examples
     --------
@@ -213,7 +213,8 @@ def neuron_seconds(initial: xr.Dataset, rule: TrainingRule) -> float:
     neurons, pairs = initial.sizes["neuron"], len(rule.unordered_pairs()[0])
     layers = layers_of(initial, rule.p)
     if layers.rows > rule.p:
-        return (rule.steps or 0) * neurons * rule.p**3 / 2.2e9
+        operations = 6 * (rule.p**3 + layers.features * layers.rows)
+        return (rule.steps or 0) * neurons * operations / 12e9
     if layers.features:
         return (rule.steps or 0) * neurons * rule.p * (rule.p + 1) / 2 / 2e8
     every = -(-neurons // _PROBED)

@@ -67,9 +67,10 @@ class Predictor:
         Whether it assumes training on all pairs.
     start : function (initial spectrum) -> str, optional
         Why an initial state is outside the assumption, or ``""``.
-    embedded : bool
-        Whether it follows a learned embedding where the initial state has one (see
-        `grokode.theory.harmonic_flow.harmonic_flow`); else theta is taken for what is trained.
+    any_inputs : bool
+        Whether it follows what is trained where that is not theta alone, a learned embedding or
+        input weights of y (see `grokode.theory.harmonic_flow.harmonic_flow`); else theta is taken
+        for what is trained, and for the weights of both inputs.
     ranks_at_end : bool
         Whether ``scores`` are those of ``predict`` at the last step of the training, so that who
         has the path need not follow the training again.
@@ -85,7 +86,7 @@ class Predictor:
     all_pairs: bool = False
     start: Callable[[xr.Dataset], str] | None = None
     ranks_at_end: bool = False
-    embedded: bool = False
+    any_inputs: bool = False
     seconds: Callable[[xr.Dataset, TrainingRule], float] | None = None
 
     def winners(self, initial: xr.Dataset, rule: TrainingRule) -> xr.DataArray:
@@ -119,8 +120,11 @@ class Predictor:
         ]
         if self.all_pairs and rule.pairs < rule.p**2:
             reasons.append(f"training is on {rule.pairs} of {rule.p**2} pairs")
-        if initial is not None and "embedding" in initial and not self.embedded:
-            reasons.append("theta is a product with a learned embedding")
+        if initial is not None and not self.any_inputs:
+            if "embedding" in initial:
+                reasons.append("theta is a product with a learned embedding")
+            if "theta_y" in initial:
+                reasons.append("y has input weights of its own")
         if initial is not None and self.start is not None:
             reasons.append(self.start(initial))
         return "; ".join(filter(None, reasons))
@@ -281,8 +285,8 @@ def _harmonic(name: str, keep: str) -> Predictor:
         # Shifted pairs of which some are trained on and some are not have no common average.
         all_pairs="symmetric" in kept.sets and not kept.margins,
         ranks_at_end=True,
-        embedded=True,
-        seconds=lambda start, rule: harmonic_seconds(rule, start.sizes["neuron"], keep),
+        any_inputs=True,
+        seconds=lambda start, rule: harmonic_seconds(start, rule, keep),
     )
 
 
@@ -340,7 +344,7 @@ PREDICTORS: dict[str, Predictor] = {
             _neuron_flow,
             needs={"activation": ACTIVATIONS},
             ranks_at_end=True,
-            embedded=True,
+            any_inputs=True,
             seconds=neuron_seconds,
         ),
         Predictor(

@@ -285,6 +285,8 @@ def _neurons(
         }
     frequency, share = NeuronWaves.of(neurons).best()
     projections, residual = projection_shares(neurons, to_logits, keys)
+    if np.isnan(residual):
+        reasons["output_residual"] = "no neuron reaches the logits"
     read = project_on_outputs(neurons, to_logits, keys) @ to_logits.T
     direct = neurons @ to_logits.T
     skip = computation.logits - direct

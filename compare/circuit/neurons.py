@@ -97,7 +97,7 @@ def projection_shares(neurons: Array, to_logits: Array, keys: Sequence[int]) -> 
     shares : array (key, 2)
         Of the variance of u_k N and v_k N over pairs, what that wave explains.
     residual : float
-        Part of the squared norm of the map outside all u_k and v_k.
+        Part of the squared norm of the map outside all u_k and v_k; NaN if the map is zero.
     """
     p = len(to_logits)
     rows = fourier_basis(p) @ to_logits
@@ -113,7 +113,8 @@ def projection_shares(neurons: Array, to_logits: Array, keys: Sequence[int]) -> 
             shares[row, column] = along / total if total else np.nan
     power = np.square(rows).sum(1)
     inside = sum(power[2 * k - 1] + power[2 * k] for k in keys)
-    return shares, float(1 - inside / power.sum())
+    whole = power.sum()
+    return shares, float(1 - inside / whole) if whole else np.nan
 
 
 def project_on_outputs(neurons: Array, to_logits: Array, keys: Sequence[int]) -> Array:
@@ -124,7 +125,7 @@ def project_on_outputs(neurons: Array, to_logits: Array, keys: Sequence[int]) ->
     rows = fourier_basis(len(to_logits)) @ to_logits
     chosen = rows[[index for k in keys for index in (2 * k - 1, 2 * k)]]
     span, sizes, _ = np.linalg.svd(chosen.T, full_matrices=False)
-    span = span[:, sizes > sizes[0] * max(chosen.shape) * np.finfo(float).eps]
+    span = span[:, sizes > sizes.max(initial=0) * max(chosen.shape) * np.finfo(float).eps]
     return np.asarray((neurons @ span) @ span.T)
 
 

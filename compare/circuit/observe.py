@@ -87,14 +87,14 @@ def embeddings(run: Run, steps: Sequence[int]) -> dict[int, NDArray[np.float64]]
     steps : sequence of int
         Those of checkpoints that are not finite are left out.
     """
-    found = {}
+    of_step = {}
     network, p, parameters = run.config.network, run.config.p, run.parameters
     for step in steps:
         row = parameters.sel(step=step)
         values = {str(name): np.asarray(value, dtype=np.float64) for name, value in row.items()}
         if all(np.isfinite(value).all() for value in values.values()):
-            found[int(step)] = np.asarray(_EMBEDDINGS[type(network)](network, values)[:p])
-    return found
+            of_step[int(step)] = np.asarray(_EMBEDDINGS[type(network)](network, values)[:p])
+    return of_step
 
 
 def last_computation(run: Run, step: int | None = None) -> tuple[int, Computation] | None:

@@ -65,7 +65,7 @@ def measure(run: Run, /, step: int | None = None, history: bool = True) -> Datas
     Raises
     ------
     NotMeasured
-        If the run is no such network, or no checkpoint of it is finite.
+        If the run is no such network, no checkpoint of it is finite, or its logits are constant.
     """
     reason = needs(run)
     if reason:
@@ -75,6 +75,8 @@ def measure(run: Run, /, step: int | None = None, history: bool = True) -> Datas
         raise NotMeasured(f"no checkpoint of {run.path} has finite weights")
     at, computation = last
     numbers = circuit(computation).assign_attrs(step=at, no_progress="")
+    if not numbers.sizes["key"]:
+        raise NotMeasured(f"the logits of {run.path} at step {at} hold no wave of any frequency")
     if training_pairs(run) is None:
         numbers.attrs["no_progress"] = "the training pairs are not known"
     elif run.parameters.sizes["step"] < 3:

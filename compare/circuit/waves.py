@@ -46,6 +46,8 @@ def frequency_norms(rows: Array) -> Array:
 def gini(sizes: Array) -> float:
     """Gini coefficient of sizes >= 0: 0 if all are equal, towards 1 if a few are all there is.
 
+    Sizes that are all 0 are equal.
+
     Source: Hurley and Rickard, arXiv:0811.4706, equation for sorted coefficients.
 
     Examples
@@ -55,7 +57,8 @@ def gini(sizes: Array) -> float:
     """
     ordered = np.sort(sizes)
     n = len(ordered)
-    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * ordered.sum()))
+    whole = ordered.sum()
+    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * whole)) if whole else 0.0
 
 
 def pair_losses(logits: Array, answers: NDArray[np.int64]) -> Array:

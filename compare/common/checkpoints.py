@@ -35,6 +35,8 @@ class Checkpoint:
     theta, xi : float64 arrays (neuron, p)
     reason : str
         Why it has no numbers, or ``""``.
+    theta_y : float64 array (neuron, p), optional
+        Input weights of y where they are not those of x.
     """
 
     index: int
@@ -42,9 +44,12 @@ class Checkpoint:
     theta: Array
     xi: Array
     reason: str
+    theta_y: Array | None = None
 
 
-def over_checkpoints(run: Run, steps: ArrayLike | None = None) -> Iterator[Checkpoint]:
+def over_checkpoints(
+    run: Run, steps: ArrayLike | None = None, *, any_inputs: bool = False
+) -> Iterator[Checkpoint]:
     """Every checkpoint of a run, in order, some tens of megabytes in memory at a time.
 
     Parameters
@@ -53,6 +58,8 @@ def over_checkpoints(run: Run, steps: ArrayLike | None = None) -> Iterator[Check
         Of one seed, with one set of input weights.
     steps : integers, optional
         Only the checkpoints at these steps, increasing.
+    any_inputs : bool
+        Whether a second set of input weights, that of y, is no reason to refuse.
 
     Raises
     ------
@@ -69,7 +76,7 @@ def over_checkpoints(run: Run, steps: ArrayLike | None = None) -> Iterator[Check
     >>> [(now.step, now.theta.shape, now.reason) for now in passed]
     [(0, (8, 5), ''), (2, (8, 5), ''), (4, (8, 5), '')]
     """
-    weights = one_network(run)
+    weights = one_network(run, any_inputs=any_inputs)
     if steps is not None:
         weights = weights.sel(step=np.asarray(steps))
     rows = max(1, _BLOCK_BYTES // (weights.theta[0].size * 16))
@@ -93,7 +100,9 @@ def last_finite(run: Run) -> Checkpoint | None:
 def _block(weights: xr.Dataset, start: int, stop: int) -> Iterator[Checkpoint]:
     """Some checkpoints, read in one go."""
     block = weights.isel(step=slice(start, stop))
-    theta, xi = (block[name].values.astype(np.float64) for name in ("theta", "xi"))
+    names = [name for name in ("theta", "xi", "theta_y") if name in block]
+    layers = [block[name].values.astype(np.float64) for name in names]
     for row, step in enumerate(block.step.values.tolist()):
-        finite = np.isfinite(theta[row]).all() and np.isfinite(xi[row]).all()
-        yield Checkpoint(start + row, step, theta[row], xi[row], "" if finite else NOT_FINITE)
+        theta, xi, *own = (layer[row] for layer in layers)
+        finite = all(np.isfinite(layer).all() for layer in (theta, xi, *own))
+        yield Checkpoint(start + row, step, theta, xi, "" if finite else NOT_FINITE, *own)

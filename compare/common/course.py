@@ -6,8 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import logsumexp
 
 from grokode.compare.common.events import GENERALISED, SUSTAINED, Boundary, boundary
-from grokode.nets.networks.two_layer_model import logits
-from grokode.theory import fourier
+from grokode.compare.common.outputs import finite, outputs
 
 __all__ = ["course", "foretold", "half_loss"]
 
@@ -20,7 +19,8 @@ def course(
     Parameters
     ----------
     path : Dataset
-        Spectrum (step, neuron, frequency), predicted or observed.
+        Spectrum (step, neuron, frequency), predicted or observed; with ``theta_y (step, neuron,
+        y)`` where y has input weights of its own.
     activation : str
     train_pairs, test_pairs : integers (n, 2)
 
@@ -32,6 +32,7 @@ def course(
 
     Examples
     --------
+    >>> from grokode.theory import fourier
     >>> wave = np.cos(2 * np.pi * np.arange(5) / 5)[None]
     >>> path = fourier.spectrum(wave, wave).expand_dims(step=[0])
     >>> run = course(path, "quadratic", [(0, 0), (1, 2)], [])
@@ -41,20 +42,20 @@ def course(
     train, test = (
         np.asarray(pairs, dtype=np.int64).reshape(-1, 2) for pairs in (train_pairs, test_pairs)
     )
-    # The network is symmetric: a pair and its mirror image are computed once.
-    both = np.sort(np.concatenate([train, test]), axis=1)
+    both = np.concatenate([train, test])
+    if "theta_y" not in path:
+        # The network is symmetric: a pair and its mirror image are computed once.
+        both = np.sort(both, axis=1)
     pairs, place = np.unique(both, axis=0, return_inverse=True)
     # A theory that blew up has no weights from there on.
-    there = path.to_array().notnull()
-    finite = there.all([name for name in there.dims if name != "step"]).values
-    rows = np.full((len(finite), 3), np.nan)
-    for at in np.flatnonzero(finite):
-        theta, xi = (layer.values for layer in fourier.weights(path.isel(step=at)).values())
-        outputs = logits(theta, xi, activation, pairs)
-        answers = pairs.sum(1) % theta.shape[1]
-        own = outputs[np.arange(len(pairs)), answers]
-        losses = (logsumexp(outputs, axis=1) - own)[place]
-        right = (outputs.argmax(1) == answers)[place]
+    there = finite(path).values
+    rows = np.full((len(there), 3), np.nan)
+    for at in np.flatnonzero(there):
+        logits = outputs(path.isel(step=at), activation, pairs)
+        answers = pairs.sum(1) % logits.shape[1]
+        own = logits[np.arange(len(pairs)), answers]
+        losses = (logsumexp(logits, axis=1) - own)[place]
+        right = (logits.argmax(1) == answers)[place]
         rows[at] = _mean(losses[: len(train)]), *map(_mean, np.split(right, [len(train)]))
     loss, known, held_out = rows.T
     return xr.Dataset(

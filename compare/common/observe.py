@@ -16,12 +16,19 @@ __all__ = [
     "checkpoint_accuracy",
     "observed_winners",
     "one_network",
+    "start_of",
     "training_rule",
 ]
 
 
-def check_addition(run: Run) -> None:
-    """Refuse a run that learns anything but addition, or with input weights of y alone.
+def check_addition(run: Run, *, any_inputs: bool = False) -> None:
+    """Refuse a run that learns anything but addition, or whose y has input weights of its own.
+
+    Parameters
+    ----------
+    run : Run
+    any_inputs : bool
+        Whether these are no reason to refuse.
 
     Raises
     ------
@@ -29,7 +36,7 @@ def check_addition(run: Run) -> None:
     """
     _check_two_layers(run)
     config = run.config
-    if config.task != "addition" or config.separate_inputs:
+    if config.task != "addition" or (config.separate_inputs and not any_inputs):
         raise NotMeasured(
             f"theory is about addition with one set of input weights; {run.path} has task "
             f"{config.task}, separate_inputs {config.separate_inputs}"
@@ -48,14 +55,15 @@ def check_split(run: Run) -> None:
         raise NotMeasured(f"{run.path} does not say which pairs it was trained on")
 
 
-def training_rule(run: Run, *, embedding: bool = False) -> TrainingRule:
+def training_rule(run: Run, *, any_inputs: bool = False) -> TrainingRule:
     """How the run was trained, as theory's predictors take it.
 
     Parameters
     ----------
     run : Run
-    embedding : bool
-        Whether a learned embedding is no reason to refuse: for flows that follow its parameters.
+    any_inputs : bool
+        Whether separate inputs and a learned embedding are no reason to refuse: for flows that
+        follow what is trained.
 
     Returns
     -------
@@ -64,16 +72,16 @@ def training_rule(run: Run, *, embedding: bool = False) -> TrainingRule:
     Raises
     ------
     NotMeasured
-        If the run is of a kind that theory has no prediction for (another task than addition,
-        separate inputs, or an embedding), or does not say what it was trained on.
+        If the run is of a kind that theory has no prediction for (another task than addition;
+        separate inputs and an embedding, unless asked for), or does not say what it was trained on.
     ValueError
         If it holds several seeds.
     """
     _check_one_seed(run)
-    check_addition(run)
+    check_addition(run, any_inputs=any_inputs)
     check_split(run)
-    config, steps = run.config, run.weights.step.values
-    if config.embedding is not None and not embedding:
+    config, steps = run.config, run.parameters.step.values
+    if config.embedding is not None and not any_inputs:
         raise NotMeasured(
             f"theory has no rule for a learned embedding; {run.path} has one of {config.embedding}"
         )
@@ -97,13 +105,60 @@ def training_rule(run: Run, *, embedding: bool = False) -> TrainingRule:
     )
 
 
-def one_network(run: Run) -> xr.Dataset:
-    """Weights over the checkpoints of a run of one seed whose x and y share their input weights.
+def start_of(parameters: xr.Dataset) -> xr.Dataset:
+    """A state for theory's flows, and for training again, with what is trained beside its spectrum.
+
+    Parameters
+    ----------
+    parameters : Dataset
+        Of one checkpoint of a two-layer network, as `grokode.nets.Run.parameters` has them.
 
     Returns
     -------
     Dataset
-        Lazy ``theta (step, neuron, x)`` and ``xi (step, neuron, output)``.
+        Spectrum (neuron, frequency); with ``theta_y (neuron, y)`` where y has input weights of its
+        own, and with ``embedding`` and ``projection``, also ``projection_y``, where theta is their
+        product.
+
+    Examples
+    --------
+    >>> sizes = {"embedding": ("residue", 5), "projection": ("neuron", 8)}
+    >>> parameters = xr.Dataset(
+    ...     {name: ((dim, "feature"), np.ones((n, 3))) for name, (dim, n) in sizes.items()}
+    ...     | {"xi": (("neuron", "output"), np.ones((8, 5)))}
+    ... )
+    >>> sorted(start_of(parameters).data_vars)
+    ['embedding', 'projection', 'theta_hat', 'theta_mean', 'xi_hat', 'xi_mean']
+    """
+    exact = parameters.drop_vars(set(parameters.coords) - {"neuron"}).astype(float)
+    # Theta is a product in float64, not in the format of the weights.
+    products = {
+        name.replace("projection", "theta"): exact[name]
+        .dot(exact.embedding, dim="feature")
+        .rename(residue="y" if name.endswith("_y") else "x")
+        .transpose("neuron", ...)
+        for name in map(str, exact)
+        if name.startswith("projection")
+    }
+    layers = exact.assign(products)
+    beside = {name: layer for name, layer in layers.items() if name not in ("theta", "xi")}
+    return fourier.spectrum(layers.theta, layers.xi).assign(beside)
+
+
+def one_network(run: Run, *, any_inputs: bool = False) -> xr.Dataset:
+    """Weights over the checkpoints of a run of one seed whose x and y share their input weights.
+
+    Parameters
+    ----------
+    run : Run
+    any_inputs : bool
+        Whether input weights of y's own are no reason to refuse.
+
+    Returns
+    -------
+    Dataset
+        Lazy ``theta (step, neuron, x)`` and ``xi (step, neuron, output)``, and ``theta_y (step,
+        neuron, y)`` where y has its own.
 
     Raises
     ------
@@ -114,7 +169,7 @@ def one_network(run: Run) -> xr.Dataset:
     """
     _check_one_seed(run)
     _check_two_layers(run)
-    if run.config.separate_inputs:
+    if run.config.separate_inputs and not any_inputs:
         raise NotMeasured(
             f"run {run.path} has separate input weights for y, which is not measured here: train "
             "with separate_inputs=False"

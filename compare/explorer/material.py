@@ -1,5 +1,6 @@
 """What the views of a run are made of: measured once, and picked to what a page can hold."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -153,11 +154,8 @@ class Material:
 
     @cached_property
     def _checkpoints(self) -> NDArray[np.int64]:
-        if self.two_layers:
-            try:
-                return np.asarray(self._spectra.step.values)
-            except NotMeasured:
-                pass
+        with suppress(NotMeasured):
+            return np.asarray(self._spectra.step.values)
         return np.asarray(self.run.parameters.step.values)
 
     @cached_property

@@ -97,7 +97,7 @@ def _controls(material: Material, desk: Desk) -> list[UIElement]:
     steps = desk.controls["step"] = slider("step", material.steps.tolist())
     if material.two_layers and needs_race(material) is None:
         _lottery_controls(material, desk)
-    elif material.two_layers and needs_spectra(material) is None:
+    elif needs_spectra(material) is None:
         neurons = material.winner.neuron.values.tolist()
         desk.controls["neuron"] = chosen("neuron", {n: str(n) for n in neurons}, neurons[0])
         _frequencies(desk, material.winner.attrs.get("p", material.run.config.p), 1)

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from grokode.nets.networks.activations import ACTIVATIONS, check_activation
+from grokode.nets.networks.activations import check_activation
+from grokode.nets.networks.two_layer_model import Gradient, Layers
 from grokode.nets.tasks import check_pairs
+from grokode.nets.tasks.examples import CrossEntropy, Examples
 from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["Decay", "Pass", "cosine", "loss_gradient", "push"]
 
 Array = NDArray[Any]
-
-_NEURONS = 256  # at once: their hidden values on all pairs of p = 97 are ten megabytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,9 +49,7 @@ def loss_gradient(
 ) -> Pass:
     """Logits and losses of pairs of addition, and the gradient of their weighted sum, in float64.
 
-    With the residual R = softmax(f) - 1(x+y), each pair times its weight, and z = theta[x] +
-    theta[y], the gradient for xi is sum over pairs of sigma(z) R, and the one for theta[x] the sum
-    over the pairs with x of sigma'(z) (xi R), twice where x = y.
+    The gradient is that of the trainings themselves, over any weighted pairs.
 
     Parameters
     ----------
@@ -78,38 +76,37 @@ def loss_gradient(
     >>> bool(np.allclose(done.xi_gradient.sum(1), 0))
     True
     """
-    sigma = ACTIVATIONS[check_activation(activation)]
-    p = np.shape(theta)[1]
-    x, y = torch.tensor(check_pairs(pairs, p).T)
-    answers, rows = (x + y) % p, torch.arange(len(x))
-    # A row to every residue, so that pairs pick whole rows.
-    of_inputs, out, share = (
-        torch.tensor(np.ascontiguousarray(np.asarray(values, dtype=np.float64).T))
-        for values in (theta, xi, weights)
-    )
-    by_inputs, by_out = torch.zeros_like(of_inputs), torch.empty_like(out)
-    logits = torch.zeros(len(x), p, dtype=torch.float64)
-    blocks = [slice(at, at + _NEURONS) for at in range(0, of_inputs.shape[1], _NEURONS)]
+    check_activation(activation)
+    pairs = check_pairs(pairs, np.shape(theta)[1])
+    layers = Layers((_seed_of(theta),), _seed_of(xi))
+    gradients = Layers((torch.empty_like(layers.inputs[0]),), torch.empty_like(layers.xi))
+    answers = torch.tensor(pairs.sum(1) % np.shape(theta)[1])
+    share = torch.tensor(np.asarray(weights, dtype=np.float64))
+    examples = Examples(pairs, answers[None], share[None])
+    loss = CrossEntropy(examples, torch.float64, summed=True)
+    logits = torch.empty(0)
+
+    def watched(
+        values: torch.Tensor, part: tuple[slice, slice] = (slice(None), slice(None))
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        nonlocal logits
+        logits = values[0]
+        return loss(values, part)
+
     with _one_thread():
-        for block in blocks:
-            z = of_inputs[x, block] + of_inputs[y, block]
-            logits.addmm_(sigma.value(z), out[:, block].T)
-        log_probabilities = torch.log_softmax(logits, -1)
-        residual = log_probabilities.exp()
-        residual[rows, answers] -= 1
-        residual *= share[:, None]
-        for block in blocks:
-            z = of_inputs[x, block] + of_inputs[y, block]
-            by_out[:, block] = residual.T @ sigma.value(z)
-            pull = sigma.times_slope(residual @ out[:, block], z)
-            by_block = torch.zeros(p, pull.shape[1], dtype=pull.dtype)
-            by_inputs[:, block] = by_block.index_add_(0, x, pull).index_add_(0, y, pull)
+        Gradient(examples, activation, watched, layers, gradients)(step=0)
+        losses = torch.nn.functional.cross_entropy(logits, answers, reduction="none")
     return Pass(
         logits=logits.numpy(),
-        losses=-log_probabilities[rows, answers].numpy(),
-        theta_gradient=by_inputs.T.numpy(),
-        xi_gradient=by_out.T.numpy(),
+        losses=losses.numpy(),
+        theta_gradient=gradients.inputs[0][0].T.numpy(),
+        xi_gradient=gradients.xi[0].T.numpy(),
     )
+
+
+def _seed_of(layer: ArrayLike) -> torch.Tensor:
+    """A layer (neuron, p) as an ensemble of one has it."""
+    return torch.tensor(np.ascontiguousarray(np.asarray(layer, dtype=np.float64).T))[None]
 
 
 @contextmanager

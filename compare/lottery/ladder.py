@@ -17,7 +17,7 @@ from grokode.compare.common.arguments import check_names
 from grokode.compare.common.checkpoints import over_checkpoints
 from grokode.compare.common.course import half_loss
 from grokode.compare.common.missing import NotMeasured
-from grokode.compare.common.observe import training_rule
+from grokode.compare.common.observe import start_of, training_rule
 from grokode.nets.runs import Run
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
@@ -36,8 +36,6 @@ __all__ = [
     "observed_spectra",
 ]
 
-
-_SPECTRUM = ("theta_hat", "xi_hat", "theta_mean", "xi_mean")
 
 AFFORDABLE = 60.0
 """Seconds of a core for all predictors that are not asked for by name: half a minute of two."""
@@ -173,11 +171,11 @@ def ladder(
     if affordable is not None and not (isinstance(affordable, int | float) and affordable >= 0):
         raise ValueError(f"affordable must be seconds, at least 0, got {affordable!r}")
     chosen = [get_predictor(name) for name in (PREDICTORS if predictors is None else predictors)]
-    rule = training_rule(run, embedding=True)
+    rule = training_rule(run, any_inputs=True)
     observed = observed_spectra(run)
     steps = observed.step.values
     rule = replace(rule, steps=int(steps[-1] - steps[0]), first_step=int(steps[0]))
-    initial = _with_factors(run, observed.isel(step=0, drop=True), int(steps[0]))
+    initial = start_of(run.parameters.sel(step=steps[0], drop=True).load())
     elsewhere = _outside_every_theory(run.config)
     left = AFFORDABLE if affordable is None else affordable
     calls = []
@@ -211,17 +209,17 @@ def observed_spectra(run: Run) -> xr.Dataset:
     Returns
     -------
     Dataset
-        Attribute ``skipped`` lists the steps of the checkpoints left out.
+        With ``theta_y (step, neuron, y)`` where y has input weights of its own. Attribute
+        ``skipped`` lists the steps of the checkpoints left out.
 
     Raises
     ------
     NotMeasured
-        If fewer than two are left, so that nothing was predicted, or x and y have input weights of
-        their own.
+        If fewer than two are left, so that nothing was predicted.
     ValueError
         If the run holds several seeds.
     """
-    finite = [now for now in over_checkpoints(run) if not now.reason]
+    finite = [now for now in over_checkpoints(run, any_inputs=True) if not now.reason]
     if len(finite) < 2:
         raise NotMeasured(
             f"run {run.path} has {len(finite)} checkpoint(s) with finite weights; theory "
@@ -233,6 +231,8 @@ def observed_spectra(run: Run) -> xr.Dataset:
         xr.DataArray(np.stack([now.xi for now in finite]), dims=(*dims, "output")),
     )
     skipped = [step for step in run.weights.step.values.tolist() if step not in steps]
+    if finite[0].theta_y is not None:
+        spectra["theta_y"] = (*dims, "y"), np.stack([now.theta_y for now in finite])
     return spectra.assign_coords(step=steps, neuron=run.weights.neuron.values).assign_attrs(
         skipped=skipped
     )
@@ -286,7 +286,8 @@ def _predict(
         try:
             if predictor.predict is not None and predictor.follows(rule):
                 path = predictor.predict(initial, rule, steps - steps[0])
-                path = _with_half_loss(path).assign_coords(step=steps)[list(_SPECTRUM)]
+                path = _with_half_loss(path).assign_coords(step=steps)
+                path = path.drop_vars("loss", errors="ignore")
             if predictor.ranks_at_end and path is not None:
                 scores = -fourier.beta(path.isel(step=-1, drop=True))
             else:
@@ -297,21 +298,6 @@ def _predict(
     if not failure and scores.isnull().all():
         failure = "all scores are NaN: the flow diverged, or no ticket of the start can grow"
     return Prediction(predictor, scores, path, outside, failure)
-
-
-def _with_factors(run: Run, initial: xr.Dataset, step: int) -> xr.Dataset:
-    """The start with embedding and projection, where these are what is trained."""
-    if run.config.embedding is None:
-        return initial
-    factors = run.parameters[["embedding", "projection"]].sel(step=step, drop=True).load()
-    # Theta is their product in float64, not in the format of the weights.
-    theta = factors.projection.astype(float).dot(factors.embedding.astype(float), dim="feature")
-    xi = fourier.weights(initial).xi
-    start = fourier.spectrum(theta.rename(residue="x").transpose("neuron", "x").values, xi.values)
-    return start.assign_coords(neuron=initial.neuron).assign(
-        embedding=factors.embedding.drop_vars(["residue", "feature"]),
-        projection=factors.projection.drop_vars(["neuron", "feature"]),
-    )
 
 
 def _with_half_loss(path: xr.Dataset) -> xr.Dataset:

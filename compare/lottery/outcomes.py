@@ -12,13 +12,10 @@ import xarray as xr
 from grokode.compare.common.cells import plain
 from grokode.compare.common.course import course, foretold
 from grokode.compare.common.events import generalised, memorised, why_none_held_out
+from grokode.compare.common.missing import NotMeasured
+from grokode.compare.common.outputs import pairs_right
 from grokode.compare.lottery.ladder import Ladder
-from grokode.compare.lottery.retrained import (
-    RETRAININGS,
-    pairs_right,
-    retrained,
-    retrained_seconds,
-)
+from grokode.compare.lottery.retrained import RETRAININGS, retrained, retrained_seconds
 from grokode.nets.runs import Run
 
 __all__ = ["NETWORK", "ceiling", "outcomes", "outcomes_json"]
@@ -116,7 +113,7 @@ def ceiling(run: Run, affordable: float = np.inf) -> xr.Dataset:
     else:
         try:
             return retrained(run).drop_vars("winner").assign_attrs(reason="")
-        except ValueError as refusal:
+        except NotMeasured as refusal:
             reason = str(refusal)
     none = ("retraining", np.full(len(RETRAININGS), np.nan))
     names = ("accuracy", "logit_r2", "half_loss", "pairs_right", "memorised", "generalised")

@@ -85,9 +85,9 @@ def measure(
 
 
 def needs(run: Run) -> str | None:
-    """Two layers of addition, x and y with the same input weights."""
+    """Two layers of addition, whatever makes the input weights."""
     try:
-        training_rule(run, embedding=True)
+        training_rule(run, any_inputs=True)
     except NotMeasured as refusal:
         return str(refusal)
     return None

@@ -14,20 +14,21 @@ import xarray as xr
 
 from grokode.compare.common.course import half_loss
 from grokode.compare.common.events import generalised, memorised, why_none_held_out
-from grokode.compare.common.observe import check_addition, one_network
-from grokode.nets.networks.two_layer_model import logits
+from grokode.compare.common.missing import NotMeasured
+from grokode.compare.common.observe import check_addition, one_network, start_of
+from grokode.compare.common.outputs import final_logits_r2, pairs_right
 from grokode.nets.runs import Run
 from grokode.nets.training.loop import train
 from grokode.theory import fourier
 
-__all__ = ["RETRAININGS", "final_logits_r2", "pairs_right", "retrained", "retrained_seconds"]
+__all__ = ["RETRAININGS", "retrained", "retrained_seconds"]
 
 RETRAININGS: dict[str, tuple[str, float]] = {
     "float32": ("float32", 0.0),
     "float64": ("float64", 0.0),
     "kick": ("float32", 1e-6),
 }
-"""Number format, and size of a Gaussian kick to the start as a share of each layer's weights."""
+"""Number format, and size of a Gaussian kick to the start as a share of each parameter's spread."""
 
 # Rows logged of a training, which tell when it learns.
 _LOGGED = 1000
@@ -39,7 +40,7 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
     Parameters
     ----------
     run : Run
-        Of one seed, addition, at least two checkpoints.
+        Of one seed, addition, at least two checkpoints; whatever makes its input weights.
     ways : sequence of str
         Some of `RETRAININGS`; each takes as long as the run took.
 
@@ -54,7 +55,7 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
 
     Raises
     ------
-    ValueError
+    NotMeasured
         If the first checkpoint is in the middle of a warm-up, whose rest cannot be trained alone.
 
     Examples
@@ -66,10 +67,12 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
     >>> again.accuracy.values.tolist()
     [1.0, 1.0, 1.0]
     """
-    check_addition(run)
-    weights = one_network(run).load()
-    first, last = (weights.isel(step=step) for step in (0, -1))
-    begun, ended = (int(step) for step in weights.step.values[[0, -1]])
+    check_addition(run, any_inputs=True)
+    one_network(run, any_inputs=True)
+    parameters = _checkpoints(run)
+    first = parameters.isel(step=0, drop=True).load().astype(float)
+    last = start_of(parameters.isel(step=-1, drop=True).load())
+    begun, ended = (int(step) for step in parameters.step.values[[0, -1]])
     settings = _from_there(run, begun, ended)
     config = run.config.replace(
         **settings,
@@ -79,29 +82,29 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
         stop_loss=None,
         seed_recipe="grokode",
     )
-    observed = fourier.leading_frequency(fourier.spectrum(last.theta, last.xi)).values
-    rows, offset = [], ended - config.steps
+    observed = fourier.leading_frequency(last).values
+    rows = []
     for dtype, kick in (RETRAININGS[way] for way in ways):
         rng = np.random.default_rng(0)
-        layers = [layer.values.astype(float) for layer in (first.theta, first.xi)]
-        layers = [w + kick * w.std() * rng.normal(size=w.shape) for w in layers]
+        kicked = first.copy()
+        for name, w in first.items():
+            kicked[name] = w + kick * float(w.std()) * rng.normal(size=w.shape)
         with tempfile.TemporaryDirectory() as folder:
             again = train(
                 config.replace(dtype=dtype),
                 Path(folder) / "run",
-                initial=fourier.spectrum(*layers),
+                initial=start_of(kicked),
                 train_pairs=run.train_pairs,
             )
-            end = again.weights.isel(step=-1).load()
-            learnt = _learnt(again, offset)
-        spectrum = fourier.spectrum(end.theta, end.xi)
-        winner = fourier.leading_frequency(spectrum).values
+            end = start_of(again.parameters.isel(step=-1, drop=True).load())
+            learnt = _learnt(again, ended - config.steps)
+        winner = fourier.leading_frequency(end).values
         rows.append(
             xr.Dataset(
                 {
                     "accuracy": float((winner == observed).mean()),
-                    "logit_r2": final_logits_r2(spectrum, last, config.activation),
-                    "pairs_right": pairs_right(spectrum, config.activation),
+                    "logit_r2": final_logits_r2(end, last, config.activation),
+                    "pairs_right": pairs_right(end, config.activation),
                     **learnt,
                     "winner": ("neuron", winner),
                 }
@@ -110,13 +113,18 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
     return xr.concat(rows, "retraining").assign_coords(retraining=list(ways))
 
 
+def _checkpoints(run: Run) -> xr.Dataset:
+    """What is trained, over the checkpoints of a run."""
+    return run.parameters
+
+
 def _from_there(run: Run, begun: int, ended: int) -> dict[str, Any]:
     """What of the configuration counts steps, counted from the first checkpoint on."""
     config = run.config
     if config.warmup and begun < config.warmup:
         # The first update of a warm-up has no rate: the state after it is the start.
         if begun > 1:
-            raise ValueError(
+            raise NotMeasured(
                 f"{run.path} begins at step {begun} of a warm-up of {config.warmup}; train "
                 "again from a run that begins at its start"
             )
@@ -144,53 +152,13 @@ def retrained_seconds(run: Run) -> float:
     ...     retrained_seconds(nets.train(config, Path(folder) / "run")) < 1
     True
     """
-    begun, ended = (int(step) for step in run.weights.step.values[[0, -1]])
+    begun, ended = (int(step) for step in run.parameters.step.values[[0, -1]])
     config, share = run.config, len(run.train_pairs) / run.config.p**2
     times = sum(2 if dtype == "float64" else 1 for dtype, _ in RETRAININGS.values())
-    return times * (ended - begun) * config.neurons * 3 * share * config.p**3 / 12e9
-
-
-def pairs_right(spectrum: xr.Dataset, activation: str) -> float:
-    """Part of all p^2 pairs that a network answers rightly; NaN if a weight is.
-
-    Parameters
-    ----------
-    spectrum : Dataset
-        Spectrum (neuron, frequency).
-    activation : str
-    """
-    if spectrum.to_array().isnull().any():
-        return np.nan
-    weights = fourier.weights(spectrum)
-    p = weights.sizes["x"]
-    answers = np.add.outer(np.arange(p), np.arange(p)).ravel() % p
-    given = logits(weights.theta.values, weights.xi.values, activation).argmax(1)
-    return float((given == answers).mean())
-
-
-def final_logits_r2(predicted: xr.Dataset, observed: xr.Dataset, activation: str) -> float:
-    """Share of the variance of observed logits, centred over the output, that others explain.
-
-    Parameters
-    ----------
-    predicted : Dataset
-        Spectrum (neuron, frequency); its logits are taken as they are, at scale 1.
-    observed : Dataset
-        Weights ``theta (neuron, x)`` and ``xi (neuron, output)``.
-    activation : str
-
-    Returns
-    -------
-    float
-        At most 1; NaN where the observed logits are all alike.
-    """
-    weights = fourier.weights(predicted)
-    ours, theirs = (
-        logits(layers.theta.values, layers.xi.values, activation) for layers in (weights, observed)
-    )
-    ours, theirs = (values - values.mean(1, keepdims=True) for values in (ours, theirs))
-    variance = float((theirs**2).sum())
-    return 1 - float(((ours - theirs) ** 2).sum()) / variance if variance else np.nan
+    # With one set of input weights half of the pairs are mirror images.
+    sets = 2 if config.separate_inputs else 1
+    operations = 3 * sets * (share * config.p**3 + 2 * (config.embedding or 0) * config.p)
+    return times * (ended - begun) * config.neurons * operations / 12e9
 
 
 def _learnt(run: Run, offset: int) -> dict[str, float]:

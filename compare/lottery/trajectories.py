@@ -28,6 +28,8 @@ __all__ = [
     "trajectory_errors",
 ]
 
+_TICKETS = ("theta_hat", "xi_hat", "theta_mean", "xi_mean")
+
 PLATEAU_DROP = 0.005
 """Fraction by which the loss may be below log p and still count as on its plateau."""
 
@@ -134,8 +136,9 @@ def predictor_errors(
 
 
 def _pair(climbed: Ladder, predictor: str, path: xr.Dataset) -> xr.Dataset:
+    tickets = list(_TICKETS)
     both = xr.concat(
-        [path, climbed.observed],
+        [path[tickets], climbed.observed[tickets]],
         "source",
         coords="minimal",
         compat="override",

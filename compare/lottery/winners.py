@@ -17,8 +17,8 @@ from grokode.compare.common.arguments import check_names
 from grokode.compare.common.cells import plain
 from grokode.compare.common.course import half_loss
 from grokode.compare.common.estimates import wilson
+from grokode.compare.common.outputs import final_logits_r2
 from grokode.compare.lottery.ladder import Ladder, Prediction, current_leaders, ladder
-from grokode.compare.lottery.retrained import final_logits_r2
 from grokode.nets.runs import Run
 from grokode.theory import fourier
 
@@ -300,9 +300,7 @@ def _logit_r2(climbed: Ladder, prediction: Prediction) -> float:
     if prediction.path is None:
         return np.nan
     predicted = prediction.path.isel(step=-1, drop=True)
-    if predicted.to_array().isnull().any():
-        return np.nan
-    last = fourier.weights(climbed.observed.isel(step=-1, drop=True))
+    last = climbed.observed.isel(step=-1, drop=True)
     return final_logits_r2(predicted, last, climbed.rule.activation)
 
 

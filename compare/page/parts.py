@@ -49,16 +49,19 @@ class Answer:
         ----------
         drawn : function (Sheet) -> Figure
         """
-        name = self.question.name.capitalize()
+        name, asks = self.question.name.capitalize(), self.question.asks
         if self.reason:
-            return [Section(name, f"Not measured: {self.reason}.")]
+            return [Section(name, f"{asks} Not measured: {self.reason}.")]
         sheets = self.question.sheets(self.measured)
         tables = self.question.tables(self.measured)
         titles = list(dict.fromkeys([*(t.title for t in tables), *(s.under for s in sheets)]))
         return [
             Section(
                 f"{name}: {title}",
-                " ".join(table.text for table in tables if table.title == title),
+                " ".join(
+                    [asks] * (title == titles[0])
+                    + [table.text for table in tables if table.title == title]
+                ),
                 next((table.rows for table in tables if table.title == title), []),
                 [(drawn(sheet), sheet.caption) for sheet in sheets if sheet.under == title],
             )

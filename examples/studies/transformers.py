@@ -3,7 +3,8 @@
 keys        how does the number of key frequencies go with loss, margin and generalisation?
 operations  which operations keep a Fourier solution, and in which basis?
 foretelling how far and how early do restricted and excluded loss foretell grokking?
-decay       are the three phases there without weight decay, with much of it, or with dropout?
+decay       are the three phases there without weight decay, with much of it, with dropout, or by
+            stopping early?
 shapes      two layers, attention only, constant attention, no "=", a tied embedding
 seeds       is the algorithm the same over seeds?
 
@@ -61,6 +62,8 @@ COLUMNS = {
     "keys": "key frequencies",
     "margin": "least margin of the right logit",
     "test_loss": "test loss",
+    "early_stop": "least test loss, where one would stop early, at step",
+    "early_accuracy": "part of the test pairs right there",
     "lead_restricted": "restricted loss halves before the test loss does, steps",
     "lead_excluded": "excluded loss doubles before the test loss halves, steps",
     "phases": "phases found",
@@ -88,6 +91,9 @@ def measured(run: nets.Run) -> dict[str, float]:
     row["accuracy"] = float((margin > 0).mean())
     row["margin"] = float(margin.min())
     row["test_loss"] = float(run.metrics.test_loss[-1])
+    least = int(run.metrics.test_loss.argmin())
+    row["early_stop"] = float(run.metrics.step[least])
+    row["early_accuracy"] = float(run.metrics.test_accuracy[least])
     known = run.metrics.test_accuracy
     wrong = np.flatnonzero(known.values < SOLVED)
     if not len(wrong) or wrong[-1] + 1 < known.sizes["step"]:
@@ -171,14 +177,19 @@ def main(
             for seed in range(seeds):
                 path = home / study / f"{name.replace(' ', '-')}-{seed}"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                kept = path.parent / f"{path.name}.json"
-                if not kept.exists():
-                    run = nets.train(configured(p, steps, seed, changes), path, resume=True)
-                    text = json.dumps(measured(run))
-                    replace_file(kept, lambda file, text=text: file.write(text.encode()))
-                rows.append(json.loads(kept.read_text()))
+                rows.append(row_of(path, configured(p, steps, seed, changes)))
             results[name] = told(name, rows)
     save_figure(draw(results), out, dpi=150)
+
+
+def row_of(path: Path, config: nets.TrainingConfig) -> dict[str, float]:
+    """The row of one training, trained and measured if its file beside the run lacks a column."""
+    kept = path.parent / f"{path.name}.json"
+    row: dict[str, float] = json.loads(kept.read_text()) if kept.exists() else {}
+    if set(row) != set(COLUMNS):
+        row = measured(nets.train(config, path, resume=True))
+        replace_file(kept, lambda file: file.write(json.dumps(row).encode()))
+    return row
 
 
 def configured(p: int, steps: int, seed: int, changes: dict[str, Any]) -> nets.TrainingConfig:

@@ -26,6 +26,9 @@ __all__ = ["TwoLayer"]
 _NO_RECIPE = ("given", "published")
 """What a run is said to start from whose start no recipe drew."""
 
+_BESIDE = ("theta_y", "embedding", "projection", "projection_y")
+"""What a given start has beside its spectrum, where it is trained."""
+
 
 @dataclass(frozen=True)
 class TwoLayer:
@@ -137,7 +140,7 @@ class TwoLayer:
         """
         p = _modulus(task)
         if initial is not None:
-            return self._given(p, initial)
+            return self._given(task, initial)
         if self.initial not in INITIALISATIONS:
             raise ValueError(
                 f"initial {self.initial!r} names no recipe; pass the spectrum to start from, or "
@@ -168,23 +171,24 @@ class TwoLayer:
         drawn = fourier.weights(INITIALISATIONS[self.initial](p, self.neurons, self.scale, seed))
         return drawn.theta.values, drawn.xi.values
 
-    def _given(self, p: int, initial: "xr.Dataset") -> dict[str, NDArray[Any]]:
+    def _given(self, task: "Task", initial: "xr.Dataset") -> dict[str, NDArray[Any]]:
         from grokode.theory import fourier
 
-        if self.embedding is not None:
-            raise ValueError("initial gives theta, which an embedding draws itself; leave one out")
         weights = fourier.weights(initial)
-        shape = (self.neurons, p)
+        shape = (self.neurons, _modulus(task))
         if weights.theta.shape != shape:
             raise ValueError(
                 f"initial has weights of shape {weights.theta.shape}, the configuration asks for "
                 f"(neurons, p) = {shape}; change one of them"
             )
-        theta, xi = weights.theta.values, weights.xi.values
-        if not (np.isfinite(theta).all() and np.isfinite(xi).all()):
-            raise ValueError("initial has weights that are NaN or infinite; start from finite ones")
-        inputs = {"theta": theta, "theta_y": theta} if self.separate_inputs else {"theta": theta}
-        return inputs | {"xi": xi}
+        if "theta_y" in initial and not self.separate_inputs:
+            raise ValueError(
+                "initial has input weights of y, theta_y; leave them out, or ask for "
+                "separate_inputs"
+            )
+        given = {"theta": weights.theta, "theta_y": weights.theta.rename(x="y"), "xi": weights.xi}
+        given |= {name: initial[name] for name in _BESIDE if name in initial}
+        return {name: _values(given, name, layout) for name, layout in self.layout(task).items()}
 
     def _factors(self, p: int, seed: int) -> dict[str, NDArray[Any]]:
         d = self.embedding or 0
@@ -227,6 +231,24 @@ class TwoLayer:
     def work(self, task: "Task") -> int:
         """Hidden values over all pairs."""
         return self.neurons * _modulus(task) ** 2
+
+
+def _values(given: "Mapping[str, xr.DataArray]", name: str, layout: Layout) -> NDArray[Any]:
+    """A parameter of a given start, or why it is none."""
+    if name not in given:
+        raise ValueError(
+            f"initial has no {name}, which this network trains; add it {layout.dims} beside the "
+            "spectrum, or leave initial out"
+        )
+    values = given[name]
+    if set(values.dims) != set(layout.dims) or values.transpose(*layout.dims).shape != layout.shape:
+        raise ValueError(
+            f"initial has {name} of shape {dict(values.sizes)}, the configuration asks for "
+            f"{dict(zip(layout.dims, layout.shape, strict=True))}; change one of them"
+        )
+    if not np.isfinite(values).all():
+        raise ValueError("initial has weights that are NaN or infinite; start from finite ones")
+    return np.asarray(values.transpose(*layout.dims).values)
 
 
 def _modulus(task: "Task") -> int:

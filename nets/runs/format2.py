@@ -45,7 +45,9 @@ class OldSource:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            values = json.loads(header_bytes(path))
+            content = header_bytes(path)
+            self.digest = hashlib.sha256(content).hexdigest()
+            values = json.loads(content)
             stored = values.pop("sha256")
             text = json.dumps(values, sort_keys=True)
             if stored != hashlib.sha256(text.encode()).hexdigest():

@@ -12,7 +12,7 @@ import math
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,12 @@ class Manifest:
                     named = str(path) in str(error)
                     text = f"{error}" if named else f"{path / 'run.json'} is damaged ({error})"
                     raise ValueError(f"{text}; restore it from a copy") from None
+
+    @property
+    def digest(self) -> str:
+        """Of all that the header and the publications in use say, so of all that can be read."""
+        constant = replace(self.header, journal=(0, START)).text()
+        return chained(self.last.chain if self.records else START, constant)
 
     @classmethod
     def _of(cls, path: Path, header: Header) -> "Manifest":

@@ -177,6 +177,11 @@ class Run:
         """Seeds that ended before the others: the step, and why."""
         return {seed: dict(end) for seed, end in self._source.ended.items()}
 
+    @property
+    def digest(self) -> str:
+        """Of everything that the run held when it was opened, whatever is written since."""
+        return self._source.digest
+
     def spectra(self) -> xr.Dataset:
         """Spectrum over the checkpoints, (step, neuron, frequency), of a network of two layers."""
         weights = self.weights.load()

@@ -16,6 +16,7 @@ from grokode.nets.runs.layout import Layout, Plan, expected
 from grokode.nets.runs.manifest import Header, Manifest, header_bytes, tail_bytes
 from grokode.nets.runs.record import Record
 from grokode.nets.runs.store import Stepwise, check_document, damaged, read_chunk
+from grokode.text import visible
 
 __all__ = ["Source", "read_rows", "resumable", "saved_state", "verified"]
 
@@ -49,20 +50,21 @@ class Source:
         self.steps, self.logged = self._manifest.steps, self._manifest.logged
         self.ended = self._manifest.ended
         self.damage = self._manifest.damage
+        self.digest = self._manifest.digest
         self.attrs = header.attrs | {"seconds": self._manifest.last.seconds}
         self.parameters: dict[str, Layout] = expected(self.config)[0]
         if self.damage:
-            warnings.warn(
-                f"{self.damage}; {path} is used up to step {self.steps[-1]}, its last whole "
-                "checkpoint",
-                stacklevel=4,
-            )
+            step = f"step {self.steps[-1]}, its last whole checkpoint"
+            warnings.warn(visible(f"{self.damage}; {path} is used up to {step}"), stacklevel=4)
 
     def parameter(self, name: str) -> Stepwise:
         """Weights (step, seed, ...) of one parameter, read when looked at."""
         plan = self._manifest.plans[f"weights/{name}"]
         blocks = len(self.steps)
-        self._check(plan, blocks, blocks)
+        try:
+            self._check(plan, blocks, blocks)
+        except (OSError, ValueError) as error:
+            raise self._explained(plan.path, error) from None
         shape = (blocks, *plan.shape[1:])
         return Stepwise(shape, plan.dtype, self._reader(plan))
 
@@ -156,22 +158,19 @@ class Source:
     def _check(self, plan: Plan, blocks: int, least: int) -> None:
         """Hold the files of an array against what they should be, all but their content."""
         folder = self.path / "arrays.zarr" / plan.path
-        try:
-            check_document(self.path / "arrays.zarr", plan, least)
-            # One look at the directory: a look at each of ten thousand files takes ten times that.
-            with os.scandir(folder) as files:
-                sizes = {
-                    file.name: file.stat(follow_symlinks=False).st_size
-                    for file in files
-                    if file.is_file(follow_symlinks=False)
-                }
-            for key in plan.keys(blocks):
-                if key not in sizes:
-                    raise ValueError(f"{folder / key} is missing")
-                if sizes[key] != plan.chunk_bytes:
-                    raise ValueError(f"{folder / key} is not of its {plan.chunk_bytes} bytes")
-        except (OSError, ValueError) as error:
-            raise self._explained(plan.path, error) from None
+        check_document(self.path / "arrays.zarr", plan, least)
+        # One look at the directory: a look at each of ten thousand files takes ten times that.
+        with os.scandir(folder) as files:
+            sizes = {
+                file.name: file.stat(follow_symlinks=False).st_size
+                for file in files
+                if file.is_file(follow_symlinks=False)
+            }
+        for key in plan.keys(blocks):
+            if key not in sizes:
+                raise ValueError(f"{folder / key} is missing")
+            if sizes[key] != plan.chunk_bytes:
+                raise ValueError(f"{folder / key} is not of its {plan.chunk_bytes} bytes")
 
     def _logged(self, name: str, first: int) -> NDArray[Any]:
         """Logged steps from a chunk on, by this manifest or, its tail being gone, a later one."""
@@ -260,10 +259,8 @@ def resumable(path: Path) -> Manifest:
                 continue
             break
         if manifest.damage:
-            warnings.warn(
-                f"{manifest.damage}; {path} goes on from step {step}, its last whole checkpoint",
-                stacklevel=2,
-            )
+            told = f"{manifest.damage}; {path} goes on from step {step}, its last whole checkpoint"
+            warnings.warn(visible(told), stacklevel=2)
         return manifest
     raise refused or ValueError(f"{path} has no whole checkpoint to go on from")
 

@@ -392,7 +392,7 @@ class RunWriter:
     def _take_up_fitted(self, config: TrainingConfig, manifest: Manifest) -> None:
         """A seed fitted at the last checkpoint goes on if the new ``stop_loss`` is lower."""
         fitted = self.ended("fitted")
-        if not fitted:  # and perhaps nothing logged either
+        if not fitted or not manifest.logged:  # of a loss that was never logged nothing is known
             return
         losses = read_rows(self.path, manifest, "metrics/train_loss")[-1]
         for seed, step in fitted.items():

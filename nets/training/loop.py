@@ -58,7 +58,9 @@ def train(
         given. A seed that reaches ``stop_loss`` ends there, with an extra checkpoint.
     initial : Dataset, optional
         State to start from in place of the configured initialisation: for two-layer networks a
-        spectrum (neuron, frequency).
+        spectrum (neuron, frequency), with ``theta_y (neuron, y)`` for separate inputs (theta if not
+        given), ``embedding (residue, feature)`` and ``projection (neuron, feature)`` where these
+        are trained.
     train_pairs : integers (n, 2), optional
         Pairs to train on, in place of the configured fraction; the others are the test set.
     intervention : function (step, weights), optional

@@ -167,6 +167,6 @@ def check_given(run: Run, initial: xr.Dataset | None, train_pairs: ArrayLike | N
         raise ValueError(f"train_pairs are not those of {run.path}; leave them out to resume it")
     if initial is not None:
         given = start(config, [first], initial)
-        stored = alone.weights.isel(step=0)
+        stored = alone.parameters.isel(step=0)
         if not all(np.array_equal(stored[name], values[0]) for name, values in given.items()):
             raise ValueError(f"initial is not the start of {run.path}; resume with the same one")

@@ -109,7 +109,7 @@ def attack(name: str, kills: int, folder: Path, seed: int = 0) -> int:
     for turn in range(2):  # the first also fills numba's cache, so the second is timed
         whole = folder / f"whole{turn}{ENDINGS.get(name, '')}"
         begun = time.monotonic()
-        assert _ended(_started(job.first, source, whole)) in job.ends
+        assert ended(started(job.first, source, whole)) in job.ends
         lasts = time.monotonic() - begun
     expected = job.result(whole)
     done, number = 0, 0
@@ -118,16 +118,16 @@ def attack(name: str, kills: int, folder: Path, seed: int = 0) -> int:
         number += 1
         call = job.first
         for _ in range(3):  # killed up to three times on its way
-            child = _started(call, source, out)
+            child = started(call, source, out)
             time.sleep(dice.uniform(0, lasts))
             os.kill(child, signal.SIGKILL)
-            code = _ended(child)
+            code = ended(child)
             done, met = done + 1, met + (code == -signal.SIGKILL)
             if code in job.ends or job.done(out):
                 break
             call = job.again if out.exists() else job.first
         else:
-            assert _ended(_started(call, source, out)) in job.ends, f"{out} could not go on"
+            assert ended(started(call, source, out)) in job.ends, f"{out} could not go on"
         for one, two in zip(job.result(out), expected, strict=True):
             np.testing.assert_array_equal(one, two)
     left = [path.name for path in folder.iterdir() if path.name.startswith(".")]
@@ -135,13 +135,16 @@ def attack(name: str, kills: int, folder: Path, seed: int = 0) -> int:
     return met
 
 
-def _started(call: Any, source: Path, out: Path) -> int:
+def started(call: Any, source: Path, out: Path) -> int:
     """A forked child, which has everything loaded already, at work."""
     child = os.fork()
     if child:
         return child
     code = 2
     try:
+        # What a shell starts in the background ignores Ctrl-C, and so do its children.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (1, 2):
             os.dup2(nothing, stream)
@@ -154,5 +157,5 @@ def _started(call: Any, source: Path, out: Path) -> int:
         os._exit(code)
 
 
-def _ended(child: int) -> int:
+def ended(child: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])

@@ -1,9 +1,10 @@
-"""The ladder on a network with a learned embedding: flows follow what is trained."""
+"""The ladder where theta alone is not what is trained: flows follow the parameters."""
 
 import numpy as np
 import pytest
 
 from grokode import compare, nets
+from grokode.compare.common.course import course
 from grokode.compare.lottery.ladder import ladder
 from grokode.compare.lottery.outcomes import outcomes
 from grokode.compare.lottery.winners import winners
@@ -22,21 +23,31 @@ CONFIG = nets.TrainingConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    return nets.train(CONFIG, tmp_path_factory.mktemp("embedded") / "run")
+INPUTS = {
+    "embedding": {},
+    "separate": {"embedding": None, "separate_inputs": True},
+    "both": {"separate_inputs": True},
+}
+
+
+@pytest.fixture(scope="module", params=INPUTS)
+def run(request, tmp_path_factory):
+    config = CONFIG.replace(**INPUTS[request.param])
+    return nets.train(config, tmp_path_factory.mktemp(request.param) / "run")
 
 
 def test_the_flow_of_all_modes_is_the_network(run):
     climbed = ladder(run, ["blowup_time", "neuron_flow", "harmonic_flow"])
     scored = winners(run, climbed=climbed)
-    assert "learned embedding" in str(scored.outside.sel(predictor="blowup_time").item())
+    outside = str(scored.outside.sel(predictor="blowup_time").item())
+    assert ("learned embedding" in outside) == (run.config.embedding is not None)
+    assert ("weights of its own" in outside) == run.config.separate_inputs
     assert scored.within_assumptions.sel(predictor=["neuron_flow", "harmonic_flow"]).all()
     told = outcomes(run, climbed, scored).sel(who="harmonic_flow")
     # Trained and followed in float32; p = 5 has no modes beyond order 2.
     assert float(told.logit_r2) == pytest.approx(1, abs=1e-4)
-    # Theta is no parameter: as one it goes elsewhere.
-    start = climbed.initial
+    # Theta is no parameter, or not all there is: as one it goes elsewhere.
+    start = climbed.initial.drop_vars("theta_y", errors="ignore")
     taken = harmonic_flow(start, climbed.rule, [80]).xi_hat.isel(step=0)
     assert (
         abs(taken - climbed.observed.xi_hat.isel(step=-1)).max()
@@ -48,10 +59,23 @@ def test_the_flow_of_all_modes_is_the_network(run):
     )
 
 
-def test_the_question_is_asked_and_says_what_is_not_there(run):
+def test_the_question_is_asked(run):
     question = compare.QUESTIONS["lottery"]
     assert question.needs(run) is None
     plain = question.plain(question.measure(run))
-    assert np.isfinite(plain["rules"]["harmonic_flow"]["accuracy"])
-    # A start is given as a spectrum, which does not say how theta is to be a product.
-    assert "embedding" in plain["ceiling"]["reason"]
+    told = plain["outcomes"]
+    assert plain["rules"]["harmonic_flow"]["accuracy"] == 1
+    assert plain["ceiling"]["reason"] == ""
+    assert plain["ceiling"]["float32"]["accuracy"] == 1
+    # The very training again, from weights that a spectrum carried.
+    assert plain["ceiling"]["float32"]["logit_r2"] == pytest.approx(1, abs=1e-6)
+    assert told["the network"]["pairs_right"] == float(run.metrics.train_accuracy[-1])
+
+
+def test_loss_and_accuracy_along_the_run_are_those_logged(run):
+    observed = ladder(run, ["blowup_time"]).observed
+    series = course(observed, "relu", run.train_pairs, run.test_pairs)
+    logged = run.metrics.sel(step=observed.step)
+    # Logged in float32.
+    np.testing.assert_allclose(series.train_loss, logged.train_loss, rtol=1e-5)
+    np.testing.assert_array_equal(series.train_accuracy, logged.train_accuracy)

@@ -1,4 +1,4 @@
-"""A network trained again goes on as the run did, also from a checkpoint in its middle."""
+"""A network trained again goes on as the run did, whatever it trains and wherever it begins."""
 
 import numpy as np
 import pytest
@@ -26,9 +26,22 @@ def run(tmp_path_factory):
 
 @pytest.mark.parametrize("begun", [0, 20, 40, 60])
 def test_decay_ends_where_it_ended_wherever_the_run_begins(run, monkeypatch, begun):
-    weights = module.one_network(run).load()
-    later = weights.sel(step=slice(begun, None))
-    monkeypatch.setattr(module, "one_network", lambda of: later)
+    later = run.parameters.sel(step=slice(begun, None))
+    monkeypatch.setattr(module, "_checkpoints", lambda of: later)
     again = module.retrained(run, ["float64"])
     # The same weights but for rounding, so the same logits; decay too long or short costs percents.
     np.testing.assert_allclose(again.logit_r2, 1, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [{"embedding": 6}, {"separate_inputs": True}, {"embedding": 6, "separate_inputs": True}],
+)
+def test_whatever_is_trained_is_trained_again(tmp_path, inputs):
+    run = nets.train(CONFIG.replace(scale=1.0, **inputs), tmp_path / "run")
+    again = module.retrained(run, ["float64", "kick"])
+    # The very training from the same start; a kick of 1e-6 costs its square, and grows.
+    off = 1 - again.logit_r2.values
+    assert off[0] < 1e-14 < off[1] < 1e-8
+    assert again.accuracy.values.tolist() == [1, 1]
+    assert again.pairs_right[0] == run.metrics.train_accuracy[-1]

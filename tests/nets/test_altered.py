@@ -205,7 +205,7 @@ def check_altered_manifest(path, draw):
     put(values, at, draw(JUNK), draw(st.booleans()))
     records = values.get("records", records)
     chain, journal = START, b""
-    for record in records:
+    for record in records if isinstance(records, list) else [records]:
         body = json.dumps(record).encode()
         chain = chained(chain, body)
         journal += chain.encode() + b" " + body + b"\n"

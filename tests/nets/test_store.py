@@ -183,6 +183,17 @@ def test_the_configuration_is_on_disk_before_the_first_checkpoint(tmp_path):
         nets.open_run(tmp_path / "run")
 
 
+def test_a_seed_that_ended_before_anything_was_logged_stays_ended(tmp_path):
+    with RunWriter(tmp_path / "run") as writer:
+        writer.create(CONFIG, SEEDS, expected(CONFIG)[0], data(CONFIG, SEEDS), {})
+        writer.checkpoint(0, SEEDS, {name: values((3, 2, 3), 0) for name in ("theta", "xi")})
+        writer.end(SEEDS[0], 0, "fitted")
+        writer.publish(SEEDS, {}, 0.0)
+    with RunWriter(tmp_path / "run") as writer:
+        writer.reopen(CONFIG)
+        assert writer.ended("fitted") == {SEEDS[0]: 0}
+
+
 def test_a_split_that_is_not_known_is_said_to_be(tmp_path):
     known = data(CONFIG, SEEDS)
     del known["train"]

@@ -299,3 +299,35 @@ def test_what_was_given_is_recorded(tmp_path):
     assert len(run.test_pairs) == 19
     with pytest.raises(ValueError, match="names no recipe"):
         nets.train(run.config, tmp_path / "again")
+
+
+@pytest.mark.parametrize(
+    ("config", "beside", "match"),
+    [
+        ({"embedding": 3}, {}, "initial has no embedding, which this network trains"),
+        ({"embedding": 3}, {"embedding": ("residue", 7)}, "initial has no projection"),
+        ({}, {"theta_y": ("neuron", 6)}, "initial has input weights of y"),
+        ({"separate_inputs": True}, {"theta_y": ("neuron", 6)}, "initial has theta_y of shape"),
+    ],
+)
+def test_a_start_that_is_not_what_is_trained_is_refused(tmp_path, config, beside, match):
+    layers = {name: ((dim, "feature"), np.ones((n, 3))) for name, (dim, n) in beside.items()}
+    start = nets.gaussian(7, 6, 0.5, 3).assign(layers)
+    with pytest.raises(ValueError, match=match):
+        nets.train(dataclasses.replace(SMALL, **config), tmp_path / "run", initial=start)
+
+
+@pytest.mark.parametrize("config", [{"embedding": 3}, {"separate_inputs": True}])
+def test_a_given_start_is_begun_and_resumed_with(tmp_path, config):
+    settings = dataclasses.replace(SMALL, **config)
+    once = nets.train(settings, tmp_path / "once")
+    first = once.parameters.isel(step=0, drop=True).load()
+    weights = once.weights.isel(step=0)
+    own = [name for name in first if name not in ("theta", "xi")]
+    start = fourier.spectrum(weights.theta, weights.xi).assign({name: first[name] for name in own})
+    given = {"initial": start.drop_vars("y", errors="ignore"), "train_pairs": once.train_pairs}
+    half = nets.train(dataclasses.replace(settings, steps=20), tmp_path / "run", **given)
+    again = nets.train(settings, half.path, resume=True, **given)
+    for name, layer in once.parameters.items():
+        # What a spectrum carries comes back to rounding, the rest to the bit.
+        np.testing.assert_allclose(again.parameters[name], layer, rtol=0, atol=1e-12)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from grokode import nets
+from grokode.compare.common.outputs import final_logits_r2
 from grokode.compare.lottery.ladder import ladder
-from grokode.compare.lottery.retrained import final_logits_r2
 from grokode.compare.lottery.trajectories import partings, predictor_errors
 from grokode.compare.lottery.winners import winners, winners_json
 from grokode.theory.predictors import PREDICTORS
@@ -113,5 +113,5 @@ def test_what_the_quadratic_run_needs(published, tmp_path):
     # Measured: 0.998, with R^2 0.986 of the final logits; without slants 0.984 and 0.837.
     assert float(scored.accuracy[0]) > 0.995
     end = climbed.predictions[keep].path.isel(step=-1)
-    last = run.weights.isel(step=-1).load()
+    last = climbed.observed.isel(step=-1)
     assert final_logits_r2(end, last, "quadratic") == pytest.approx(0.986, abs=0.005)

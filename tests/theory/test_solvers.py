@@ -310,7 +310,7 @@ def test_a_system_of_ones_own(method):
         np.testing.assert_allclose(path.y[:, i], Season(0.3).truth(y0, times), rtol=1e-8)
 
 
-@pytest.mark.slow
+@pytest.mark.attack
 def test_kernels_cached_by_different_processes_do_not_mix(tmp_path):
     """numba links cached code by the names of functions; equal names would run the wrong method."""
     code = """

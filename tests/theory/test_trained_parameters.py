@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from grokode import nets
+from grokode.compare.common.observe import start_of
 from grokode.theory import fourier
 from grokode.theory._trained import layers_of
-from grokode.theory.harmonic_flow import KeptLoss, harmonic_flow
+from grokode.theory.harmonic_flow import KeptLoss, harmonic_flow, harmonic_seconds
 from grokode.theory.kept import parse_kept
 from grokode.theory.neuron_flow import PlateauLoss, neuron_flow, neuron_seconds
 from grokode.theory.rule import TrainingRule
@@ -36,6 +37,16 @@ def embedded_start(size=0.5, neurons=NEURONS, seed=0):
 def separate_start(size=1.0, neurons=NEURONS, seed=0):
     theta, theta_y, xi = size * np.random.default_rng(seed).normal(size=(3, neurons, P))
     return fourier.spectrum(theta, xi).assign(theta_y=(("neuron", "y"), theta_y))
+
+
+def both_start(size=0.5, neurons=NEURONS, seed=0):
+    """A spectrum with an embedding, and a projection for each input."""
+    start, rng = embedded_start(size, neurons, seed), np.random.default_rng(seed + 1)
+    projection_y = size * rng.normal(size=(neurons, FEATURES))
+    return start.assign(
+        projection_y=(("neuron", "feature"), projection_y),
+        theta_y=(("neuron", "y"), projection_y @ start.embedding.values.T),
+    )
 
 
 def kept_loss(theta, theta_y, xi, rule, keep):
@@ -94,6 +105,23 @@ def test_gradient_by_embedding_and_projection(keep):
     assert_same(ours(start, rule, keep), loss, (E.grad, W.grad, xi.grad))
 
 
+@pytest.mark.parametrize("keep", ["plateau", "rows+3", "slants+1"])
+def test_gradient_by_embedding_and_two_projections(keep):
+    rule, start = rule_of(), both_start()
+    E, W, W_y, xi = (
+        torch.tensor(values, requires_grad=True)
+        for values in (
+            start.embedding.values.T.copy(),
+            start.projection.values,
+            start.projection_y.values,
+            fourier.weights(start).xi.values,
+        )
+    )
+    loss = kept_loss(W @ E, W_y @ E, xi, rule, keep)
+    loss.backward()
+    assert_same(ours(start, rule, keep), loss, (E.grad, W.grad, W_y.grad, xi.grad))
+
+
 @pytest.mark.parametrize("keep", ["plateau", *KEPT])
 def test_gradient_with_separate_inputs(keep):
     rule, start = rule_of("gelu"), separate_start()
@@ -105,7 +133,10 @@ def test_gradient_with_separate_inputs(keep):
     assert_same(ours(start, rule, keep), loss, (theta.grad, theta_y.grad, xi.grad))
 
 
-@pytest.mark.parametrize("network", [{"embedding": 6}, {"separate_inputs": True}])
+@pytest.mark.parametrize(
+    "network",
+    [{"embedding": 6}, {"separate_inputs": True}, {"embedding": 6, "separate_inputs": True}],
+)
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 def test_all_modes_are_a_training_step_by_step(network, optimizer, tmp_path):
     """Order K keeps every mode of p = 5; six neurons do not fill a block."""
@@ -124,13 +155,9 @@ def test_all_modes_are_a_training_step_by_step(network, optimizer, tmp_path):
     )
     run = nets.train(config, tmp_path / "run")
     rule = TrainingRule(p=5, activation="softplus", train_pairs=run.train_pairs, **settings)
-    weights, parameters = run.weights.load(), run.parameters.load().isel(step=0)
+    weights = run.weights.load()
     spectra = fourier.spectrum(weights.theta, weights.xi)
-    start = spectra.isel(step=0, drop=True)
-    if "embedding" in network:
-        start = start.assign(embedding=parameters.embedding, projection=parameters.projection)
-    else:
-        start = start.assign(theta_y=parameters.theta_y)
+    start = start_of(run.parameters.isel(step=0, drop=True).load())
     path = harmonic_flow(start, rule, weights.step.values, keep="2")
     # Rounding over sixty steps; AdamW divides by gradients near zero.
     for name in ("theta_hat", "xi_hat"):
@@ -201,7 +228,24 @@ def test_a_part_of_coupled_neurons_does_not_tell_how_long_all_take():
     assert neuron_seconds(separate_start(), rule_of(steps=10**6)) > seconds[1]
 
 
+def test_time_told_beforehand_knows_what_is_trained():
+    rule, start = rule_of(steps=1000), embedded_start()
+    theta = start.drop_vars(["embedding", "projection"])
+    plain, embedded, apart = (
+        harmonic_seconds(one, rule, "rows") for one in (theta, start, both_start())
+    )
+    assert plain < embedded < apart
+    # In proportion to neurons, as all parts are.
+    assert harmonic_seconds(embedded_start(neurons=32), rule, "rows") == 2 * embedded
+
+
 def test_factors_of_another_checkpoint_are_refused():
+    for name in ("projection", "projection_y"):
+        start = both_start()
+        with pytest.raises(ValueError, match=f"{name} times embedding must be the spectrum's"):
+            harmonic_flow(start.assign({name: 2 * start[name]}), rule_of(), [1])
+    with pytest.raises(ValueError, match="must have projection_y"):
+        harmonic_flow(both_start().drop_vars("projection_y"), rule_of(), [1])
     start = embedded_start()
     with pytest.raises(ValueError, match="projection times embedding must be the spectrum's theta"):
         harmonic_flow(start.assign(embedding=2 * start.embedding), rule_of(), [1])

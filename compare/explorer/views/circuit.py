@@ -61,6 +61,8 @@ def circles(embedding: NDArray[Any], k: int) -> NDArray[Any]:
     >>> np.linalg.norm(places, axis=1).round(9).tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
+    if embedding.shape[1] == 1:  # a single neuron's: a line in the plane
+        embedding = np.pad(embedding, ((0, 0), (0, 1)))
     waves = to_waves(embedding.T)[1][:, k - 1]
     plane, _ = np.linalg.qr(np.stack([waves.real, waves.imag], 1))
     return np.asarray((embedding - embedding.mean(0)) @ plane)
