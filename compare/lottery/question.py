@@ -67,9 +67,10 @@ def measure(
         there are no errors and no tickets.
     """
     again = predictors is None or RETRAINED in predictors
-    names = None if predictors is None else [name for name in predictors if name != RETRAINED]
-    if names == []:
-        names = ["chance"]  # beside which training again stands
+    names = None
+    if predictors is not None:
+        # The network trained again stands beside a guess, if beside nothing else.
+        names = [name for name in predictors if name != RETRAINED] or ["chance"]
     named = None if names is None else [name for name in names if name != "chance"]
     climbed = ladder(run, named, affordable=affordable)
     scored = winners(run, names, climbed=climbed)
