@@ -103,11 +103,12 @@ def called(words):
     It writes to streams that take ASCII alone: what they lack must decide nothing either.
     """
     out, err = (io.TextIOWrapper(io.BytesIO(), "ascii", "strict") for _ in range(2))
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdout", out)
         patch.setattr(sys, "stderr", err)
         patch.setattr(sys, "argv", ["grokode", *words])
-        main()
+        with pytest.raises(SystemExit) as ended:
+            main()
     for stream in (out, err):
         stream.flush()
     said, told = (stream.buffer.getvalue().decode() for stream in (out, err))
