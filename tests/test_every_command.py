@@ -4,7 +4,6 @@ The tables are complete: a command that is not in them fails the first test, and
 run that is answered where it was refused, or the other way round.
 """
 
-import contextlib
 import io
 import json
 import shutil
@@ -99,17 +98,21 @@ def runs(tmp_path_factory):
 
 
 def called(words):
-    """Exit code, what was printed, and the error behind it, of a command in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
+    """Exit code, what was printed, and the error behind it, of a command in this process.
+
+    It writes to streams that take ASCII alone: what they lack must decide nothing either.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), "ascii", "strict") for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdout", out)
+        patch.setattr(sys, "stderr", err)
         patch.setattr(sys, "argv", ["grokode", *words])
         with pytest.raises(SystemExit) as ended:
             main()
-    return ended.value.code or 0, out.getvalue(), err.getvalue(), ended.value.__context__
+    for stream in (out, err):
+        stream.flush()
+    said, told = (stream.buffer.getvalue().decode() for stream in (out, err))
+    return ended.value.code or 0, said, told, ended.value.__context__
 
 
 def test_the_table_is_complete():
