@@ -1,6 +1,7 @@
 """Harmonic flow against autograd of its own loss, and against the flows that are its limits."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -193,9 +194,25 @@ def test_optimisers_step_as_the_networks_do(optimiser, tmp_path):
     )
     spectra = run.spectra().load()
     flow = harmonic_flow(spectra.isel(step=0), rule, spectra.step.values, keep="2")
+    # The first update of a warm-up has no rate: the state after it is the start, with a memory.
+    after = harmonic_flow(
+        spectra.isel(step=0), replace(rule, first_step=1), spectra.step.values[1:] - 1, keep="2"
+    )
     # Rounding over sixty steps; AdamW divides by gradients near zero.
     for name in ("theta_hat", "xi_hat"):
         np.testing.assert_allclose(flow[name], spectra[name], rtol=0, atol=1e-8)
+        np.testing.assert_allclose(after[name], spectra[name][1:], rtol=0, atol=1e-8)
+    # Neurons that move alone have the same memory.
+    alone = [
+        neuron_flow(
+            spectra.isel(step=0),
+            replace(rule, first_step=done),
+            [60 - done],
+            past_plateau=True,
+        )
+        for done in (0, 1)
+    ]
+    np.testing.assert_allclose(alone[1].xi_hat, alone[0].xi_hat, rtol=0, atol=1e-12)
 
 
 def test_many_askings_are_one_training():
