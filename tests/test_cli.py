@@ -138,6 +138,7 @@ def test_trajectories_part_where_their_errors_say(grokode, refused, run, tmp_pat
     assert figure.exists()
     refused("trajectories", run, "--neuron", 99, match="neuron must be in 0..5, got 99")
     refused("trajectories", run, "--rule", "misalignment", match="it ranks tickets only")
+    refused("logits", run, "--step", 10**30, match="has no checkpoint in")
 
 
 def test_contour_draws(grokode, tmp_path):
