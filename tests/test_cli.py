@@ -216,6 +216,8 @@ def test_every_command_has_help(grokode):
         (["--fraction", 1.5], "train_fraction"),
         (["--device", "tpu"], "device"),
         (["--steps", "-5"], "steps"),
+        (["--seeds", 10**30], "--seeds must be 1 to 65536"),
+        (["--seed", 2**32], "seeds must be different integers from 0 to below"),
     ],
 )
 def test_bad_numbers_are_named(refused, tmp_path, flags, match):
