@@ -25,7 +25,6 @@ __all__ = [
     "FORMAT",
     "JOURNAL",
     "MOST_SEEDS",
-    "SEED_BOUND",
     "START",
     "Header",
     "Manifest",
@@ -43,8 +42,6 @@ _LARGEST = 2**26
 """Bytes of ``run.json`` and of a line of the journal at most."""
 MOST_SEEDS = 2**16
 """Of one run."""
-SEED_BOUND = 2**32
-"""Every seed is below."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DTYPES = ("int64", "float32", "float64", "uint8")
@@ -336,7 +333,7 @@ def check_config(values: Any) -> TrainingConfig:
 def check_seeds(values: Any) -> tuple[int, ...]:
     """Different integers."""
     fine = isinstance(values, list) and 0 < len(values) <= MOST_SEEDS
-    fine = fine and all(type(seed) is int and 0 <= seed < SEED_BOUND for seed in values)
+    fine = fine and all(type(seed) is int and 0 <= seed < 2**32 for seed in values)
     _need(fine and len({*values}) == len(values), "seeds must be different integers")
     return tuple(values)
 
