@@ -83,6 +83,8 @@ def read_log(path: str | Path) -> dict[str, Recorded]:
         If the file is no such log, naming what is wrong with it.
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path} cannot be read, it is no file; give a log of trainings")
     try:
         stored = json.loads(path.read_text())
         entries = {name: (entry["config"], entry["table"]) for name, entry in stored.items()}
@@ -91,7 +93,7 @@ def read_log(path: str | Path) -> dict[str, Recorded]:
         return {name: _recorded(name, *entry) for name, entry in entries.items()}
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); give a file") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         raise ValueError(
             f"{path} is no log of trainings ({reason}); give a file such as "

@@ -138,6 +138,7 @@ def test_trajectories_part_where_their_errors_say(grokode, refused, run, tmp_pat
     assert figure.exists()
     refused("trajectories", run, "--neuron", 99, match="neuron must be in 0..5, got 99")
     refused("trajectories", run, "--rule", "misalignment", match="it ranks tickets only")
+    refused("logits", run, "--step", 10**30, match="has no checkpoint in")
 
 
 def test_contour_draws(grokode, tmp_path):
@@ -215,6 +216,8 @@ def test_every_command_has_help(grokode):
         (["--fraction", 1.5], "train_fraction"),
         (["--device", "tpu"], "device"),
         (["--steps", "-5"], "steps"),
+        (["--seeds", 10**30], "--seeds must be 1 to 65536"),
+        (["--seed", 2**32], "seed must be at most"),
     ],
 )
 def test_bad_numbers_are_named(refused, tmp_path, flags, match):
@@ -238,6 +241,14 @@ def test_what_is_no_run_is_named(refused, tmp_path):
     refused("logits", tmp_path / "empty", match="empty")
     refused("import", tmp_path / "empty", "--out", tmp_path / "run", match="empty")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_no_command_waits_for_a_pipe_in_the_place_of_a_file(refused, tmp_path):
+    pipe, out = tmp_path / "pipe.pth", tmp_path / "out"
+    os.mkfifo(pipe)
+    for line in (["info"], ["replay"], ["sweep", "--out", out], ["import", "--out", out]):
+        refused(line[0], pipe, *line[1:], match=str(pipe))
 
 
 def test_damaged_checkpoints_are_refused(refused, tmp_path):

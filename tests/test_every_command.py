@@ -65,11 +65,12 @@ COMMANDS = {
 NO_JSON = {"explore"}
 
 # Which of those that are answered are asked in `make test`; `make attack` asks all.
-FEW = {"dead", "one checkpoint", "diverged", "transformer"}
+FEW = {"dead", "diverged", "transformer"}
 ASKED = dict.fromkeys(COMMANDS, FEW) | {
     "report": {"transformer"},
     "explore": {"dead"},
-    "winners": {"smallest", "separate inputs"},
+    "winners": {"smallest"},
+    "grokking": {"one checkpoint"},
     "info": KINDS,
     "export": KINDS,
     "train": KINDS,

@@ -25,6 +25,7 @@ CONFIG = nets.TrainingConfig(p=P, neurons=M, steps=2, checkpoint_every=1, log_ev
 NO_RUN = (3, None, "my-run", xr.Dataset(), THETA)
 NO_NUMBER = ("a", 1j, np.nan, -1, torch.ones(2, requires_grad=True))
 NO_SEED = ("s", -1, 0.5, None)
+NO_SEEDS = ([], ["a"], 3.5, "01", [0, 0], range(10**30), [2**32])
 NO_STEP = ("a", -1, 0.5)
 NO_DATASET = (3, None, xr.Dataset(), "a")
 
@@ -75,7 +76,7 @@ ARGUMENTS = {
         ({"p": 7}, "{free}"),
         (CONFIG, 3),
         (CONFIG, None),
-        *((CONFIG, "{free}", {"seeds": seeds}) for seeds in ([], ["a"], 3.5, "01", [0, 0])),
+        *((CONFIG, "{free}", {"seeds": seeds}) for seeds in NO_SEEDS),
         *((CONFIG, "{free}", {"initial": of}) for of in (THETA, OTHER_WIDTH, INFINITE)),
         *((CONFIG, "{free}", {"train_pairs": of}) for of in ("a", [(0, 9)], [(0.5, 1)], [])),
         *((CONFIG, "{free}", {"time_limit": of}) for of in ("a", -1)),

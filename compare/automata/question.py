@@ -31,6 +31,8 @@ __all__ = ["QUESTION", "measure"]
 STATES, LENGTHS, MERGERS = "the states at the end", "random sequences", "which states merge"
 LAW = "agreeing pairs merge where C < N G^(n - m)"
 _SHOWN = 6
+_WIDEST = 1000
+"""Largest tolerance in parts of sigma: all states are one long before."""
 
 
 def measure(
@@ -63,11 +65,14 @@ def measure(
     NotMeasured
         If the run has no hidden states, or they are not finite, or its seed diverged.
     ValueError
-        If a tolerance is not positive or they do not increase, or lengths are too long.
+        If a tolerance is not in (0, 1000] or they do not increase, or lengths are too long.
     """
     given = np.asarray(tolerances, dtype=float)
-    if given.ndim != 1 or not given.size or not (given > 0).all() or (np.diff(given) <= 0).any():
-        raise ValueError(f"tolerances must be positive and increasing, got {list(tolerances)}")
+    within = given.ndim == 1 and given.size and ((given > 0) & (given <= _WIDEST)).all()
+    if not within or (np.diff(given) <= 0).any():
+        raise ValueError(
+            f"tolerances must be positive and increasing, up to {_WIDEST}, got {list(tolerances)}"
+        )
     refusal = measures.reason_not(run) or _diverged(run)
     if refusal:
         raise NotMeasured(refusal)

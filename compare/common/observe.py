@@ -216,7 +216,7 @@ def checkpoint(run: Run, step: int | None = None) -> xr.Dataset:
     if step is None:
         return run.weights.isel(step=-1).load()
     if step not in steps:
-        nearest = steps[abs(steps - step).argmin()]
+        nearest = min(steps.tolist(), key=lambda one: abs(one - step))
         raise ValueError(
             f"step {step} has no checkpoint in {run.path}; the nearest is {nearest} "
             f"of {len(steps)} from {steps[0]} to {steps[-1]}"

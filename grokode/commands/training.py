@@ -107,6 +107,7 @@ def _train(
     --preset NAME --help shows that of a preset.
     """
     from grokode import nets
+    from grokode.nets.runs.manifest import MOST_SEEDS
     from grokode.nets.training.requests import device_of
 
     given = settings | {"seed": seed}
@@ -116,6 +117,8 @@ def _train(
         name = "learning_rate" if name == "lr" else name
         changes[name] = nets.parse_setting(name, text, _records(changes, preset))
     config, stored_seeds = _configuration(out, preset, resume, changes)
+    if seeds is not None and not 0 < seeds <= MOST_SEEDS:
+        raise ValueError(f"--seeds must be 1 to {MOST_SEEDS}, got {seeds}")
     chosen = stored_seeds if seeds is None else range(config.seed, config.seed + seeds)
     count, device = len(chosen or [config.seed]), device_of(config)
     needed = nets.memory_needed(config, count, device) / 1e9

@@ -21,7 +21,17 @@ from grokode.nets.runs.layout import DATA, Layout, Plan, chunk_count, expected, 
 from grokode.nets.runs.record import Record, parse_record
 from grokode.nets.training.config import TrainingConfig
 
-__all__ = ["FORMAT", "JOURNAL", "START", "Header", "Manifest", "chained", "digest_of", "versions"]
+__all__ = [
+    "FORMAT",
+    "JOURNAL",
+    "MOST_SEEDS",
+    "START",
+    "Header",
+    "Manifest",
+    "chained",
+    "digest_of",
+    "versions",
+]
 
 FORMAT = 3
 JOURNAL = "journal.jsonl"
@@ -30,7 +40,8 @@ START = hashlib.sha256(b"").hexdigest()
 
 _LARGEST = 2**26
 """Bytes of ``run.json`` and of a line of the journal at most."""
-_SEEDS = 2**16
+MOST_SEEDS = 2**16
+"""Of one run."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,99}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _DTYPES = ("int64", "float32", "float64", "uint8")
@@ -321,7 +332,7 @@ def check_config(values: Any) -> TrainingConfig:
 
 def check_seeds(values: Any) -> tuple[int, ...]:
     """Different integers."""
-    fine = isinstance(values, list) and 0 < len(values) <= _SEEDS
+    fine = isinstance(values, list) and 0 < len(values) <= MOST_SEEDS
     fine = fine and all(type(seed) is int and 0 <= seed < 2**32 for seed in values)
     _need(fine and len({*values}) == len(values), "seeds must be different integers")
     return tuple(values)

@@ -223,13 +223,15 @@ def read_sweep(file: str | Path) -> Sweep:
         If the file is no sweep, naming what is wrong.
     """
     path = check_path("file", file)
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path} is no file; give a sweep, a TOML file")
     try:
         stored = tomllib.loads(path.read_text())
     except FileNotFoundError:
         raise ValueError(
             f"{path} is missing; give a sweep file, see grokode sweep --help"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError, tomllib.TOMLDecodeError) as error:
         raise ValueError(f"{path} is no TOML file ({error})") from error
     for name in stored:
         if name not in _TABLES:

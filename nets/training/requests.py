@@ -1,6 +1,7 @@
 """What is asked of a training, checked before a directory is made."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grokode.nets import tasks
 from grokode.nets.runs import Run
+from grokode.nets.runs.manifest import MOST_SEEDS
 from grokode.nets.tasks import Modular
 from grokode.nets.training.config import TrainingConfig, check_config
 from grokode.nets.training.ensemble import Intervention
@@ -60,9 +62,12 @@ def check_seeds(
     check_config(config)
     if seeds is not None and not isinstance(seeds, Iterable):
         raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
-    chosen = tuple(
-        config.replace(seed=seed).seed for seed in ([config.seed] if seeds is None else seeds)
-    )
+    asked = [config.seed] if seeds is None else islice(seeds, MOST_SEEDS + 1)
+    chosen = tuple(config.replace(seed=seed).seed for seed in asked)
+    if len(chosen) > MOST_SEEDS:
+        raise ValueError(
+            f"seeds must be {MOST_SEEDS} at most, got more; train them in several runs"
+        )
     if not chosen or len(set(chosen)) != len(chosen):
         raise ValueError(f"seeds must be different integers >= 0, got {list(chosen)}")
     if intervention is not None:

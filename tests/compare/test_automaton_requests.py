@@ -47,6 +47,7 @@ def told(capsys, monkeypatch, *words):
         (("--length", 10**9), "lengths must have at most 2000000 symbols"),
         (("--length", 0), "lengths must be at least 1, got 0"),
         (("--tolerance", -1), "tolerances must be positive and increasing"),
+        (("--tolerance", 1e308), "tolerances must be positive and increasing, up to 1000"),
         (("--tolerance", 0.1, "--tolerance", 0.1), "tolerances must be positive and increasing"),
     ],
 )
