@@ -150,7 +150,6 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
     Parameters
     ----------
     figure : Figure
-        Made `legible`.
     path : Path
         Its ending names the format.
     **options
@@ -162,6 +161,5 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
         If there is a file of that name.
     """
     kind = path.suffix.removeprefix(".")
-    legible(figure)
     create_file(path, lambda file: figure.savefig(file, format=kind, **options))
     return path
