@@ -136,6 +136,22 @@ def test_a_folder_with_such_a_name_is_a_run_like_any_other(nasty_run, called):
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.filterwarnings("always:.*its last whole checkpoint:UserWarning")
+def test_a_warning_is_one_line_that_obeys_no_name(nasty_run, called):
+    chunk = nasty_run / "arrays.zarr/weights/theta/c.2.0.0.0"
+    whole = chunk.read_bytes()
+    chunk.write_bytes(b"")
+    try:
+        code, out, err = called("info", nasty_run, "--json")
+    finally:
+        chunk.write_bytes(whole)
+    assert code == 0, err
+    assert json.loads(out)["checkpoints"] == 2
+    assert not raw(err)
+    assert len(err.splitlines()) == 1
+    assert err.startswith("warning: ")
+
+
 ASCII = {"PYTHONIOENCODING": "ascii", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 

@@ -1,5 +1,7 @@
 """What a network answers that is given by its spectrum, whatever makes its input weights."""
 
+from functools import reduce
+from operator import and_
 from typing import Any
 
 import numpy as np
@@ -53,7 +55,7 @@ def finite(spectrum: xr.Dataset) -> xr.DataArray:
     layers = spectrum.data_vars.values()
     # One by one: to_array would give all of them the dimensions of all.
     each = [layer.notnull().all([dim for dim in layer.dims if dim != "step"]) for layer in layers]
-    return xr.concat(each, "layer").all("layer")
+    return reduce(and_, each)  # also where some have steps and others stay
 
 
 def pairs_right(spectrum: xr.Dataset, activation: str) -> float:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -38,8 +39,16 @@ class Weights:
     """
 
     def __init__(self, seeds: tuple[int, ...], **parameters: Tensor) -> None:
-        self.seeds = seeds
-        self.parameters = parameters
+        # Of both nothing else can be put in the place: that would change no network.
+        self.__dict__.update(seeds=seeds, parameters=MappingProxyType(parameters))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refused: a name bound to other values leaves the network as it is."""
+        if value is self.parameters.get(name):  # as in weights.theta *= 2
+            return
+        raise AttributeError(
+            f"{name} cannot be replaced, only changed in place: weights.{name}[:] = values"
+        )
 
     def __getattr__(self, name: str) -> Tensor:
         """A parameter by its name."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -104,6 +105,27 @@ def test_every_file_altered_is_refused_or_without_effect(altered):
     kinds = {kind for kind, _ in harmless}
     # States are read by a resume alone; the rest: what only other readers of Zarr look at.
     assert kinds <= {"state", "tail", "c.1.0", "c.1.0.0.0", "journal.jsonl"}, harmless
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_in_a_files_place_is_not_waited_for(altered):
+    """As an archive from a stranger may hold; one of every kind of file."""
+    path, whole = altered
+    kinds = {(file.parent.name, file.name.partition("-")[0]): file for file in files_of(path)}
+    for file in kinds.values():
+        aside = file.with_name("aside")
+        file.rename(aside)
+        os.mkfifo(file)
+        refusal, read_back = "", whole
+        try:
+            read_back = snapshot(path)
+        except (ValueError, UserWarning) as error:
+            refusal = str(error)
+        finally:
+            aside.replace(file)
+        assert "\n" not in refusal
+        for one, other in zip(read_back, whole, strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_metadata_edited_is_refused(altered):

@@ -10,6 +10,7 @@ from grokode import nets
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.ensemble import Weights
 from grokode.theory import fourier
+from tests.kinds import ATTENTION, PAIRS, SCHEDULE, SEQUENCES
 
 SMALL = TrainingConfig(
     p=7, neurons=6, dtype="float64", steps=60, checkpoint_every=20, log_every=10, scale=0.5
@@ -99,3 +100,64 @@ def test_decay_ends_when_it_is_told_to(tmp_path):
         0.01 * 2.0 * with_decay.sel(step=30),
         atol=1e-14,
     )
+
+
+OTHERS = {
+    "transformer": {"p": 5, **ATTENTION, "optimizer": "adamw"},
+    "attention only": {"p": 5, **ATTENTION | {"neurons": 0}},
+    "summed embeddings": {"p": 5, "network": "summed_embeddings", "width": 4},
+    "recurrent": {"network": "recurrent", **SEQUENCES},
+    "learned embedding": {**PAIRS, "embedding": 3},
+    "separate inputs": {**PAIRS, "separate_inputs": True},
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_every_parameter_of_every_network_can_be_acted_on_by_its_name(kind, tmp_path):
+    """Each in turn is held at a value of its own, also from one half of a training to the next."""
+    config = TrainingConfig(**OTHERS[kind] | SCHEDULE)
+    names = list(config.network.layout(config.data))
+
+    def hold(step, weights):
+        name = names[step % len(names)]
+        getattr(weights, name).fill_(step - 1)
+        weights.parameters[name][:] += 1
+
+    steps = len(names) + 1
+    config = config.replace(steps=steps, checkpoint_every=1)
+    half = config.replace(steps=steps // 2)
+    nets.train(half, tmp_path / "run", seeds=[0, 3], intervention=hold)
+    resumed = nets.train(config, tmp_path / "run", seeds=[0, 3], intervention=hold, resume=True)
+    whole = nets.train(config, tmp_path / "whole", seeds=[0, 3], intervention=hold)
+    for step in range(1, steps + 1):
+        assert (whole.parameters[names[step % len(names)]].sel(step=step) == step).all()
+    assert resumed.parameters.drop_attrs().equals(whole.parameters.drop_attrs())
+    with pytest.raises(ValueError, match=r"^intervention acts on networks with .* this one has"):
+        nets.train(config, tmp_path / "no", intervention=nets.align_phases(1))
+    assert not (tmp_path / "no").exists()
+
+
+def test_a_parameter_that_is_replaced_or_unknown_is_refused(tmp_path):
+    """Bound to other values, a name would leave the network as it is, without a word."""
+
+    def replaced(step, weights):
+        weights.theta = 0 * weights.theta
+
+    def scaled(step, weights):
+        weights.theta *= 0
+
+    def put(step, weights):
+        weights.parameters["theta"] = 0 * weights.theta
+
+    def unknown(step, weights):
+        weights.embed.zero_()
+
+    run = nets.train(SMALL, tmp_path / "scaled", intervention=scaled)
+    assert not run.weights.theta.isel(step=-1).any()
+    for act, error, match in (
+        (replaced, AttributeError, r"theta cannot be replaced, only changed in place"),
+        (put, TypeError, "does not support item assignment"),
+        (unknown, AttributeError, "no parameter 'embed', only theta, xi"),
+    ):
+        with pytest.raises(error, match=match):
+            nets.train(SMALL, tmp_path / act.__name__, intervention=act)

@@ -95,6 +95,20 @@ def test_gradient_for_every_activation(activation):
     assert_same(*both_gradients(rule, "rows+2", size=0.7))
 
 
+def test_rows_are_right_as_often_as_wrong():
+    """So what they add to answers of training pairs, they take from those of the missing ones."""
+    p = 7
+    logits = np.random.default_rng(0).normal(size=(p, p, p))
+    kept = np.fft.rfftn(logits) * parse_kept("rows").mask(p)
+    rows = np.fft.irfftn(kept, s=logits.shape, axes=(0, 1, 2))
+    # As they are: a sum of functions of x and j, and of y and j.
+    of_x, of_y = rows.mean(1), rows.mean(0)
+    np.testing.assert_allclose(rows, of_x[:, None] + of_y - rows.mean((0, 1)), atol=1e-14)
+    answers = np.add.outer(np.arange(p), np.arange(p)) % p
+    own = np.take_along_axis(rows, answers[..., None], -1)
+    assert own.sum() == pytest.approx(0, abs=1e-13)
+
+
 @pytest.mark.parametrize("keep", [*KEPT, "3", "12", "antidiagonals"])
 def test_number_of_modes(keep):
     for p in (7, 9):
