@@ -117,7 +117,7 @@ def legible(figure: Figure) -> Figure:
             if getattr(ax, f"{name}axis").get_major_ticks(1)[0].label1.get_fontsize() < least:
                 ax.tick_params(axis=name, which="both", labelsize=least)
     for text in figure.findobj(Text):
-        if text.get_fontsize() < least:
+        if float(text.get_fontsize()) < least:
             text.set_fontsize(least)
     return figure
 
