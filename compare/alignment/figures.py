@@ -84,5 +84,6 @@ def lead_lag_profile(profile: xr.Dataset, name: str, ax: Axes) -> Axes:
         ylabel="Pearson correlation of changes",
         ylim=(-1, 1),
     )
+    ax.locator_params(axis="x", nbins=5)
     ax.legend(fontsize="small")
     return ax

@@ -117,7 +117,7 @@ def legible(figure: Figure) -> Figure:
             if getattr(ax, f"{name}axis").get_major_ticks(1)[0].label1.get_fontsize() < least:
                 ax.tick_params(axis=name, which="both", labelsize=least)
     for text in figure.findobj(Text):
-        if text.get_fontsize() < least:
+        if float(text.get_fontsize()) < least:
             text.set_fontsize(least)
     return figure
 
@@ -150,7 +150,6 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
     Parameters
     ----------
     figure : Figure
-        Made `legible`.
     path : Path
         Its ending names the format.
     **options
@@ -162,6 +161,5 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
         If there is a file of that name.
     """
     kind = path.suffix.removeprefix(".")
-    legible(figure)
     create_file(path, lambda file: figure.savefig(file, format=kind, **options))
     return path

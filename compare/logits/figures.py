@@ -180,6 +180,7 @@ def peak_heights(logits: xr.Dataset, ax: Axes) -> Axes:
                 label=label,
             )
     names = [str(peak).replace(" where ", "\n") for peak in logits.peak.values]
+    names = [name.replace("background", "back-\nground") for name in names]
     ax.set_xticks(at, names)
     ax.axhline(0, color="black", linewidth=0.6)
     ax.set(xlabel="output j (pairs x ≠ y unless said)", ylabel="centred logit")

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from grokode.compare.common.arguments import check_file, check_run
 from grokode.compare.common.claims import Verdict, claims_table
 from grokode.compare.common.sheets import Sheet
-from grokode.compare.common.style import save_figure
+from grokode.compare.common.style import legible, save_figure
 from grokode.compare.page.html import Section, write_page
 from grokode.compare.page.parts import Answer, about, answer, training
 from grokode.compare.question import Question
@@ -117,7 +117,7 @@ def write_answers(
     """
 
     def drawn(sheet: Sheet) -> Figure:
-        figure = sheet.draw()
+        figure = legible(sheet.draw())
         if pictures is not None:
             file = pictures / f"{sheet.name}.png"
             if not file.exists():  # drawn before the command was interrupted, the same as now

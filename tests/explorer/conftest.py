@@ -39,7 +39,8 @@ def page(browser):
 
     context.route("**/*", here_only)
     opened = context.new_page()
-    opened.set_default_timeout(60_000)
+    # A busy machine may starve it for minutes; nothing waits so long but what never comes.
+    opened.set_default_timeout(600_000)
     opened.on(
         "console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None
     )
