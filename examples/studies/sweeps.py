@@ -185,15 +185,16 @@ def critical_fraction(result: nets.sweeps.SweepResult) -> Figure:
     p = at.p.values.astype(float)
     print("p: critical fraction, pairs, pairs / (p log p); mean ± 95% interval over seeds")
     means, halves = np.array([interval(row.values) for row in at]).T
-    for one, mean, half in zip(p, means, halves, strict=True):
+    counts = at.notnull().sum("seed").values
+    for one, mean, half, known in zip(p, means, halves, counts, strict=True):
         unit = one * np.log(one)
         print(
             f"    {one:.0f}: {mean:.3f} ± {half:.3f}, {mean * one**2:.0f} ± {half * one**2:.0f}, "
-            f"{mean * one**2 / unit:.2f} ± {half * one**2 / unit:.2f}"
+            f"{mean * one**2 / unit:.2f} ± {half * one**2 / unit:.2f} ({known} seeds)"
         )
-    known = at.stack(network=("p", "seed")).dropna("network")
-    of_each = known.p.values.astype(float)
-    pairs = known.values * of_each**2
+    each = at.stack(network=("p", "seed")).dropna("network")
+    of_each = each.p.values.astype(float)
+    pairs = each.values * of_each**2
     exponents("pairs", np.log(pairs), {"p": np.log(of_each)})
     exponents("pairs", np.log(pairs), {"p log p": np.log(of_each * np.log(of_each))})
     figure = Figure(figsize=(6, 4.2), layout="constrained")
@@ -204,7 +205,8 @@ def critical_fraction(result: nets.sweeps.SweepResult) -> Figure:
     ax.plot(p, p**2, color="0.5", linestyle=":", label="all pairs, p²")
     ax.set(xlabel="p", ylabel="pairs above which networks generalise", xscale="log", yscale="log")
     ax.set_xticks(p, [f"{one:.0f}" for one in p])
-    ax.minorticks_off()
+    ax.xaxis.minorticks_off()
+    plain_log(ax.yaxis)
     ax.legend()
     return figure
 
