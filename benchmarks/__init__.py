@@ -11,7 +11,10 @@ from typing import Any
 
 __all__ = ["NAMES", "run"]
 
-NAMES = ("ensemble", "blowup", "streaming", "training", "architectures", "pairs", "recurrent")
+NAMES = (
+    *("ensemble", "blowup", "streaming", "training", "architectures", "pairs", "recurrent"),
+    "flows",
+)
 
 
 def run(

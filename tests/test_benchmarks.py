@@ -1,5 +1,6 @@
 """The benchmarks run, say what errors they achieve, and survive peers that are not there."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -18,10 +19,10 @@ from grokode.benchmarks import (
     architectures,
     blowup,
     ensemble,
+    flows,
     pairs,
     record,
     recurrent,
-    streaming,
     training,
 )
 from grokode.benchmarks import timings_figure as timings
@@ -68,13 +69,14 @@ def test_a_folder_keeps_what_was_measured_and_where(small_blowup, tmp_path):
 
 
 def test_all_are_run_if_none_is_named(monkeypatch):
-    for module in (ensemble, blowup, streaming, training, architectures, pairs, recurrent):
-        monkeypatch.setattr(module, "rows", lambda name=module.__name__: [name.split(".")[-1]])
+    for name in benchmarks.NAMES:
+        module = importlib.import_module(f"grokode.benchmarks.{name}")
+        monkeypatch.setattr(module, "rows", lambda name=name: [name])
     assert benchmarks.run() == list(benchmarks.NAMES)
 
 
 def test_an_unknown_name_is_refused_before_anything_runs():
-    with pytest.raises(ValueError, match=r"one of ensemble, blowup, .*, recurrent, got nope"):
+    with pytest.raises(ValueError, match=r"one of ensemble, blowup, .*, flows, got nope"):
         benchmarks.run(["blowup", "nope"])
 
 
@@ -168,6 +170,16 @@ def test_recurrent_training_is_that_of_torch():
     config = nets.preset("vanrossem2025/parity", length=4, neurons=8, **recurrent.SILENT)
     right, later = recurrent.ours(config, 8)[1], recurrent.plain(config, 9)[1]
     assert max(abs(right[k] - later[k]).max() / abs(later[k]).max() for k in right) > 1e-3
+
+
+def test_flows_take_the_networks_steps(monkeypatch):
+    monkeypatch.setattr(flows, "REPEATS", 1)
+    told = flows.rows(moduli=(5,), neurons=32, timed=100)
+    assert len(told) == len(flows.KEPT)
+    for row in told:
+        check_row(row)
+        # Of five steps; one more or less would be a fifth of the way.
+        assert row["error"] < 0.1
 
 
 def result(ratio, name="step", **changes):

@@ -92,6 +92,7 @@ FLOORS = {
             "common/style",
             "common/cells",
             "common/kernels",
+            "common/outputs",
             "common/__init__",
         },
         {"common/observe", "common/sheets", "common/claims", "common/estimates", "common/curves"},
@@ -157,7 +158,7 @@ FLOORS = {
     "benchmarks": [
         {"record", "timings_figure"},
         {"blowup", "card", "ensemble", "pairs", "recurrent", "streaming", "training"},
-        {"architectures", "card_theory", "card_training"},
+        {"architectures", "card_theory", "card_training", "flows"},
         {"card_job"},
         {"__init__"},
         {"draw", "__main__"},

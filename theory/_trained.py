@@ -197,7 +197,7 @@ def follow(
     moments, settings = np.zeros((2, len(state))), optimiser_settings(rule)
     theta = np.empty((len(asked), layers.rows, layers.neurons))
     xi, losses = np.empty((len(asked), layers.p, layers.neurons)), np.empty(len(asked))
-    step, stopped, half_loss = 0, -1, -1
+    step, stopped, half_loss = -rule.unmoved, -1, -1
 
     def felt() -> tuple[float, Array]:
         loss, by_both = loss_of(*layers.weights(state))
@@ -210,10 +210,10 @@ def follow(
         for index, until in enumerate(asked):
             while step < until and stopped < 0:
                 before = state.copy()
-                _update(state, moments, gradient, step + 1, settings)
+                _update(state, moments, gradient, step + rule.unmoved + 1, settings)
                 loss, gradient = felt()
                 if not np.isfinite(loss):
-                    state, stopped = before, step
+                    state, stopped = before, max(step, 0)
                     break
                 step += 1
                 if half_loss < 0 and loss <= first / 2:

@@ -27,7 +27,7 @@ def activation_code(rule: TrainingRule) -> int:
 
 
 def optimiser_settings(rule: TrainingRule) -> Array:
-    """What `update` needs of a rule, as numbers."""
+    """What `update` needs of a rule, as numbers; its steps begin with those that are unmoved."""
     return np.array(
         [
             rule.optimizer == "adamw",
@@ -37,7 +37,7 @@ def optimiser_settings(rule: TrainingRule) -> Array:
             *rule.betas,
             rule.eps,
             rule.warmup,
-            rule.first_step,
+            rule.first_step - rule.unmoved,
         ]
     )
 

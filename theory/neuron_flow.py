@@ -123,11 +123,13 @@ def neuron_flow(
     settings = optimiser_settings(rule)
     path = np.empty((len(asked), neurons, 2, rule.p))
     step, stopped = 0, -1
+    _advance(state, moments, triples, share, code, settings, 0, rule.unmoved)
     for index, until in enumerate(asked):
         while step < until and stopped < 0:
             stretch = min(until, step - step % _CHECK_EVERY + _CHECK_EVERY) - step
             before = state.copy()
-            _advance(state, moments, triples, share, code, settings, step, stretch)
+            done = step + rule.unmoved
+            _advance(state, moments, triples, share, code, settings, done, stretch)
             margin = _mean_margins(state, triples, share, code).ravel()[:neurons].sum() * stand_for
             if not np.isfinite(state).all():
                 state, stopped = before, step

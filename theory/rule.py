@@ -96,6 +96,14 @@ class TrainingRule(OptimizerRule):
         """
         return self.learning_rate / (1 - self.momentum) / self.pairs
 
+    @property
+    def unmoved(self) -> int:
+        """Updates before the initial state that had no rate, but left the optimiser a memory.
+
+        The first of a warm-up is such a one, so that the state after it is the start.
+        """
+        return int(self.warmup > 0 and self.first_step == 1)
+
     def risen(self, steps: ArrayLike) -> NDArray[np.float64]:
         """Share of the learning rate in the update after each of these steps, 1 but in the warm-up.
 

@@ -107,18 +107,18 @@ def legible(figure: Figure) -> Figure:
     --------
     >>> figure = Figure(figsize=(14, 4))
     >>> label = figure.subplots().set_xlabel("steps", fontsize="small")
-    >>> legible(figure) and label.get_size()
+    >>> legible(figure) and label.get_fontsize()
     14.0
     """
     least = LEAST * max(1.0, figure.get_figwidth() / PRINTED)
     for ax in figure.axes:
         for name in ("x", "y"):
             # Ticks are made when they are drawn; the first one has the size that all will have.
-            if getattr(ax, f"{name}axis").get_major_ticks(1)[0].label1.get_size() < least:
+            if getattr(ax, f"{name}axis").get_major_ticks(1)[0].label1.get_fontsize() < least:
                 ax.tick_params(axis=name, which="both", labelsize=least)
     for text in figure.findobj(Text):
-        if text.get_size() < least:
-            text.set_size(least)
+        if text.get_fontsize() < least:
+            text.set_fontsize(least)
     return figure
 
 

@@ -231,8 +231,9 @@ def observed_spectra(run: Run) -> xr.Dataset:
         xr.DataArray(np.stack([now.xi for now in finite]), dims=(*dims, "output")),
     )
     skipped = [step for step in run.weights.step.values.tolist() if step not in steps]
-    if finite[0].theta_y is not None:
-        spectra["theta_y"] = (*dims, "y"), np.stack([now.theta_y for now in finite])
+    own = [now.theta_y for now in finite if now.theta_y is not None]
+    if own:
+        spectra["theta_y"] = (*dims, "y"), np.stack(own)
     return spectra.assign_coords(step=steps, neuron=run.weights.neuron.values).assign_attrs(
         skipped=skipped
     )

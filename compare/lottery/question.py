@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import xarray as xr
 
 from grokode.compare.common.claims import Verdict
 from grokode.compare.common.missing import NotMeasured
@@ -23,6 +24,7 @@ from grokode.compare.lottery.trajectories import (
 from grokode.compare.lottery.winners import winners, winners_json
 from grokode.compare.question import Datasets, Question, Table
 from grokode.nets.runs import Run
+from grokode.theory.predictors import PREDICTORS
 
 __all__ = ["QUESTION", "measure"]
 
@@ -65,9 +67,10 @@ def measure(
         there are no errors and no tickets.
     """
     again = predictors is None or RETRAINED in predictors
-    names = None if predictors is None else [name for name in predictors if name != RETRAINED]
-    if names == []:
-        names = ["chance"]  # beside which training again stands
+    names = None
+    if predictors is not None:
+        # The network trained again stands beside a guess, if beside nothing else.
+        names = [name for name in predictors if name != RETRAINED] or ["chance"]
     named = None if names is None else [name for name in names if name != "chance"]
     climbed = ladder(run, named, affordable=affordable)
     scored = winners(run, names, climbed=climbed)
@@ -106,7 +109,8 @@ def tables(measured: Datasets) -> list[Table]:
             "Winner: the frequency of largest beta in the last checkpoint, predicted from the "
             "first checkpoint alone. Predictors marked * are outside their assumption. The network "
             "trained again is the ceiling: rounding decides the rest."
-            + (f" It was not trained again: {missing}." if missing else ""),
+            + (f" It was not trained again: {missing}." if missing else "")
+            + _assumptions(measured["winners"]),
         ),
         Table(
             BECOMES,
@@ -128,6 +132,13 @@ def tables(measured: Datasets) -> list[Table]:
             f"Theory ({words}) over the network, from the same first checkpoint.",
         ),
     ]
+
+
+def _assumptions(winners: xr.Dataset) -> str:
+    """What each predictor takes to hold, in a sentence each."""
+    names = winners.predictor.values.tolist()
+    told = (f" {name}: {PREDICTORS[name].assumption}" for name in names if name in PREDICTORS)
+    return " What each takes to hold:" + "".join(told)
 
 
 def sheets(measured: Datasets) -> list[Sheet]:

@@ -38,6 +38,8 @@ python_maximum_signature_line_length = 80
 smartquotes = False
 # Indented blocks of a docstring are tables and formulas.
 highlight_language = "none"
+# A name that a module passes on has its source where it is made, and leads back to that page.
+viewcode_follow_imported_members = False
 # Annotations name classes shortly; two are called Verdict.
 suppress_warnings = ["ref.python"]
 

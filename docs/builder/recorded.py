@@ -9,6 +9,7 @@ LONG = {
     "proposition_1": "half a minute on one core",
     "published_configurations": "half an hour on two cores",
     "transformer_circuit": "half a minute on one core",
+    "what_rows_hold": "half a minute on one core",
     "when_it_generalises": "half a minute on one core",
 }
 """By name, and how long each takes."""

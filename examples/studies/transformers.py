@@ -91,7 +91,7 @@ def measured(run: nets.Run) -> dict[str, float]:
     row["accuracy"] = float((margin > 0).mean())
     row["margin"] = float(margin.min())
     row["test_loss"] = float(run.metrics.test_loss[-1])
-    least = int(run.metrics.test_loss.argmin())
+    least = int(np.argmin(run.metrics.test_loss.values))
     row["early_stop"] = float(run.metrics.step[least])
     row["early_accuracy"] = float(run.metrics.test_accuracy[least])
     known = run.metrics.test_accuracy

@@ -123,7 +123,8 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="[NAME]...",
-            help="ensemble, blowup, streaming, training, pairs or recurrent; all if not given.",
+            help="ensemble, blowup, streaming, training, architectures, pairs, recurrent or flows; "
+            "all if not given.",
         ),
     ] = None,
     out: Annotated[

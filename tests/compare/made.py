@@ -52,7 +52,9 @@ def run_of(*checkpoints, activation="quadratic", initial="gaussian"):
         initial=initial,
         separate_inputs=False,
     )
-    return SimpleNamespace(weights=weights, config=config, path="made", seed=0, seeds=(0,))
+    return SimpleNamespace(
+        weights=weights, parameters=weights, config=config, path="made", seed=0, seeds=(0,)
+    )
 
 
 def made_run(theta, xi, *, train=None, steps=None, metrics=None, **settings):
@@ -73,6 +75,7 @@ def made_run(theta, xi, *, train=None, steps=None, metrics=None, **settings):
     )
     return SimpleNamespace(
         weights=weights,
+        parameters=weights,
         metrics=logged,
         config=nets.TrainingConfig(p=p, neurons=neurons, **settings),
         knows_split=True,

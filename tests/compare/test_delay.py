@@ -156,3 +156,4 @@ def test_tables_and_json_have_the_ceiling_and_the_outcomes(run):
     # Asked for by name, or not at all.
     assert "ceiling" not in question.measure(run, predictors=["blowup_time"])
     assert "ceiling" in question.measure(run, predictors=["blowup_time", "retrained"])
+    assert "ceiling" in question.measure(run, predictors=["retrained"])

@@ -61,6 +61,7 @@ def damaged(run, step):
         seed=run.seed,
         config=run.config,
         weights=weights,
+        parameters=weights,
         metrics=run.metrics,
         knows_split=True,
         train_pairs=run.train_pairs,
@@ -294,10 +295,10 @@ def test_the_smallest_modulus_and_dead_neurons(small_run, tmp_path):
     weights = small_run.weights.load().copy(deep=True)
     weights.theta[:, 0] = weights.xi[:, 0] = 0
     run = damaged(small_run, 0)
-    run.weights = weights
+    run.weights = run.parameters = weights
     dead, alive = winners(run, ["blowup_time"]), winners(small_run, ["blowup_time"])
     np.testing.assert_array_equal(dead.predicted[:, 1:], alive.predicted[:, 1:])
-    run.weights = weights * 0
+    run.weights = run.parameters = weights * 0
     nothing = winners_json(winners(run))["rules"]
     assert "no ticket of the start can grow" in nothing["ticket_flow"]["failure"]
     json.dumps(nothing, allow_nan=False)
@@ -306,6 +307,7 @@ def test_the_smallest_modulus_and_dead_neurons(small_run, tmp_path):
 def test_runs_that_cannot_be_scored(small_run, tmp_path):
     one = damaged(small_run, 0)
     one.path, one.weights = "one", small_run.weights.isel(step=[0])
+    one.parameters = one.weights
     with pytest.raises(ValueError, match="one has 1 checkpoint"):
         winners(one)
     config = nets.TrainingConfig(p=5, neurons=3, steps=2, checkpoint_every=1, log_every=1)

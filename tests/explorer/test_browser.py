@@ -11,6 +11,12 @@ from grokode.compare.explorer import server as serving
 from grokode.compare.explorer.page import write_explorer
 
 P = "p (odd)"
+CUT_LEGENDS = """() => [...Bokeh.index.roots].filter(root => {
+  const legend = root.model.above?.find(one => one.type === "Legend")
+  const box = legend && Bokeh.index.find_one(legend).bbox
+  return box && root.bbox.width > 0 && (box.left < 0 || box.right > root.bbox.width)
+}).map(root => root.model.title.text)"""
+"""Titles of the figures whose legend is wider than they are."""
 
 
 def told(page, words):
@@ -98,6 +104,10 @@ def test_a_page_fits_a_phone(file, page):
     page.goto(file.as_uri())
     told(page, r"^Step 400: training loss").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    for run in ("transformer", "parity"):
+        page.get_by_label(run, exact=True).check()
+        page.wait_for_function("Bokeh.documents[0].is_idle")
+    assert page.evaluate(CUT_LEGENDS) == []
 
 
 def test_no_figure_is_cut_on_paper(file, page):

@@ -1,6 +1,7 @@
 """Harmonic flow against autograd of its own loss, and against the flows that are its limits."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -95,6 +96,20 @@ def test_gradient_for_every_activation(activation):
     assert_same(*both_gradients(rule, "rows+2", size=0.7))
 
 
+def test_rows_are_right_as_often_as_wrong():
+    """So what they add to answers of training pairs, they take from those of the missing ones."""
+    p = 7
+    logits = np.random.default_rng(0).normal(size=(p, p, p))
+    kept = np.fft.rfftn(logits) * parse_kept("rows").mask(p)
+    rows = np.fft.irfftn(kept, s=logits.shape, axes=(0, 1, 2))
+    # As they are: a sum of functions of x and j, and of y and j.
+    of_x, of_y = rows.mean(1), rows.mean(0)
+    np.testing.assert_allclose(rows, of_x[:, None] + of_y - rows.mean((0, 1)), atol=1e-14)
+    answers = np.add.outer(np.arange(p), np.arange(p)) % p
+    own = np.take_along_axis(rows, answers[..., None], -1)
+    assert own.sum() == pytest.approx(0, abs=1e-13)
+
+
 @pytest.mark.parametrize("keep", [*KEPT, "3", "12", "antidiagonals"])
 def test_number_of_modes(keep):
     for p in (7, 9):
@@ -179,9 +194,25 @@ def test_optimisers_step_as_the_networks_do(optimiser, tmp_path):
     )
     spectra = run.spectra().load()
     flow = harmonic_flow(spectra.isel(step=0), rule, spectra.step.values, keep="2")
+    # The first update of a warm-up has no rate: the state after it is the start, with a memory.
+    after = harmonic_flow(
+        spectra.isel(step=0), replace(rule, first_step=1), spectra.step.values[1:] - 1, keep="2"
+    )
     # Rounding over sixty steps; AdamW divides by gradients near zero.
     for name in ("theta_hat", "xi_hat"):
         np.testing.assert_allclose(flow[name], spectra[name], rtol=0, atol=1e-8)
+        np.testing.assert_allclose(after[name], spectra[name][1:], rtol=0, atol=1e-8)
+    # Neurons that move alone have the same memory.
+    alone = [
+        neuron_flow(
+            spectra.isel(step=0),
+            replace(rule, first_step=done),
+            [60 - done],
+            past_plateau=True,
+        )
+        for done in (0, 1)
+    ]
+    np.testing.assert_allclose(alone[1].xi_hat, alone[0].xi_hat, rtol=0, atol=1e-12)
 
 
 def test_many_askings_are_one_training():

@@ -1,6 +1,7 @@
 """Calls side by side: their order, their errors, and that a thread of its own changes no bit."""
 
 import threading
+from contextlib import suppress
 from functools import partial
 
 import numba as nb
@@ -9,8 +10,8 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from grokode import nets
-from grokode.theory import TrainingRule
-from grokode.theory._parallel import one_thread_of_blas, side_by_side
+from grokode.theory import TrainingRule, _parallel
+from grokode.theory._parallel import one_thread_below, one_thread_of_blas, side_by_side
 from grokode.theory.harmonic_flow import harmonic_flow
 from grokode.theory.neuron_flow import neuron_flow
 
@@ -80,10 +81,25 @@ def test_threads_of_matrix_products_are_as_before(two_threads):
 
 
 @pytest.mark.parametrize("flow", [neuron_flow, partial(harmonic_flow, keep="rows+2")])
-def test_a_thread_of_its_own_changes_no_bit(two_threads, flow):
+def test_a_thread_of_its_own_changes_no_bit(two_threads, monkeypatch, flow):
     """Blocks of neurons are worked on in the same order of operations, whoever does it."""
+    monkeypatch.setattr(_parallel, "_SMALL", 0)
     shared = flow(START, RULE, [0, 30])
     alone = side_by_side([partial(flow, START, RULE, [0, 30])] * 2)
     for path in alone:
         np.testing.assert_array_equal(path.theta_hat, shared.theta_hat)
         np.testing.assert_array_equal(path.xi_hat, shared.xi_hat)
+
+
+def test_little_work_has_one_thread_and_others_as_before(two_threads):
+    def alone():
+        return _parallel._here.alone
+
+    with suppress(KeyError), one_thread_below(10):
+        assert alone()
+        with one_thread_below(10**9):
+            assert alone()  # who asked first has the word
+        raise KeyError
+    assert not alone()
+    with one_thread_below(10**9):
+        assert not alone()

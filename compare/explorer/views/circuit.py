@@ -121,7 +121,7 @@ def _circle(material: Material, desk: Desk) -> Any:
         legend_label="theory: a circle",
         **THEORY_LINE,
     )
-    figure.scatter(
+    dots = figure.scatter(
         "x",
         "y",
         source=source,
@@ -131,7 +131,7 @@ def _circle(material: Material, desk: Desk) -> Any:
         legend_label="network, residue",
     )
     figure.text("x", "y", text="name", source=source, x_offset=4, text_font_size="11px")
-    figure.add_tools(HoverTool(tooltips="residue @residue", renderers=figure.renderers[1:2]))
+    figure.add_tools(HoverTool(tooltips="residue @residue", renderers=[dots]))
     legend_above(figure)
     return figure
 

@@ -1,5 +1,7 @@
 """The automaton of the hidden states as a drawing that moves: states on a circle, arrows."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from grokode.compare.explorer.look import GREY, legend_above, plot
 __all__ = ["arrow", "automaton", "drawing"]
 
 Array = NDArray[Any]
+Columns = Callable[[xr.Dataset], dict[str, Array]]
 
 _POINTS = 17
 """Of a line from state to state."""
@@ -31,10 +34,9 @@ def automaton(machines: xr.Dataset, desk: Desk) -> Any:
         from `grokode.compare.automata.measure.states_over_training`.
     desk : Desk
     """
-    most = machines.sizes["state"]
     figure = plot(
         "The automaton at the step",
-        "fill: what a state answers (white 0, amber 1, grey nobody asked)",
+        "amber answers 1, white 0, grey nobody asked",
         "",
         height=420,
         x_range=Range1d(-1.5, 1.5),
@@ -45,41 +47,26 @@ def automaton(machines: xr.Dataset, desk: Desk) -> Any:
     figure.xaxis.ticker = figure.yaxis.ticker = []
     figure.grid.visible = False
 
-    def at(step: int) -> xr.Dataset:
-        return machines.sel(step=step)
+    def follow(columns: Columns, fixed: dict[str, Any] | None = None) -> ColumnDataSource:
+        return desk.source([desk["step"]], lambda step: columns(machines.sel(step=step)), fixed)
 
     for symbol, dash in enumerate(("solid", "dashed")):
-
-        def lines(step: int, symbol: int = symbol) -> dict[str, Array]:
-            return drawing(at(step))[symbol]
-
-        arrows = desk.source([desk["step"]], lines)
+        arrows = follow(partial(_arrows, symbol))
         look = {"line_dash": dash, "line_color": "black", "line_width": 1.3}
         figure.multi_line("xs", "ys", source=arrows, legend_label=f"reads {symbol}", **look)
-        figure.scatter(
-            "x", "y", angle="angle", source=arrows, marker="triangle", size=9, color="black"
-        )
-    names = {"name": [str(state) for state in range(most)]}
-    states = desk.source([desk["step"]], lambda step: _states(at(step)), names)
+        head = {"marker": "triangle", "size": 9, "color": "black"}
+        figure.scatter("x", "y", angle="angle", source=arrows, **head)
+    names = [str(state) for state in range(machines.sizes["state"])]
+    states = follow(_states, {"name": names})
     mapper = LinearColorMapper(palette=list(_FILLS), low=-1.5, high=1.5)
-    fill = {"field": "output", "transform": mapper}
-    figure.circle(
-        "x", "y", radius="radius", source=states, line_color="black", line_width=2, fill_color=fill
-    )
-    look = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
-    figure.text("x", "y", text="name", source=states, **look)
-    ring = desk.source([desk["step"]], lambda step: _start(at(step)))
-    figure.circle(
-        "x",
-        "y",
-        radius="radius",
-        source=ring,
-        fill_alpha=0,
-        line_color=GREY,
-        line_width=2,
-        legend_label="begins here",
-    )
-    _note(figure, most, desk, at, look)
+    rim = {"fill_color": {"field": "output", "transform": mapper}, "line_color": "black"}
+    figure.circle("x", "y", radius="radius", source=states, line_width=2, **rim)
+    ring = {"fill_alpha": 0, "line_color": GREY, "legend_label": "begins here"}
+    figure.circle("x", "y", radius="radius", source=follow(_start), line_width=2, **ring)
+    centred = {"text_align": "center", "text_baseline": "middle", "text_font_size": "12px"}
+    figure.text("x", "y", text="name", source=states, **centred)
+    told = follow(_too_many, {"told": [f"more than {len(names)} states: too many to draw"]})
+    figure.text("x", "y", text="told", source=told, **centred)
     legend_above(figure, columns=3)
     return figure
 
@@ -184,14 +171,11 @@ def _start(machine: xr.Dataset) -> dict[str, Array]:
     return {"x": first["x"], "y": first["y"], "radius": 1.3 * first["radius"]}
 
 
-def _note(figure: Any, most: int, desk: Desk, at: Any, look: dict[str, Any]) -> None:
-    """What stands in place of an automaton that is too large."""
+def _arrows(symbol: int, machine: xr.Dataset) -> dict[str, Array]:
+    return drawing(machine)[symbol]
 
-    def place(step: int) -> dict[str, Array]:
-        x = np.array([0.0 if int(at(step).states) > most else np.nan])
-        return {"x": x, "y": 0 * x}
 
-    told: ColumnDataSource = desk.source(
-        [desk["step"]], place, {"told": [f"more than {most} states: too many to draw"]}
-    )
-    figure.text("x", "y", text="told", source=told, **look)
+def _too_many(machine: xr.Dataset) -> dict[str, Array]:
+    """Where it is said that an automaton is too large: nowhere, if it is not."""
+    x = np.array([0.0 if int(machine.states) > machine.sizes["state"] else np.nan])
+    return {"x": x, "y": 0 * x}

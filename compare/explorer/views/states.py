@@ -119,7 +119,7 @@ def _pairs(pairs: xr.Dataset, agreeing: bool, desk: Desk) -> Any:
         mean = np.exp(np.log(values.where(values > 0)).mean("pair")).dropna("step")
         if mean.size:
             figure.line(mean.step.values, mean.values, line_width=2, legend_label=label, **look)
-    legend_above(figure)
+    legend_above(figure, columns=1)
     return figure
 
 
