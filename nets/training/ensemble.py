@@ -38,6 +38,9 @@ class Weights:
         (seed, neuron, residue).
     """
 
+    seeds: tuple[int, ...]
+    parameters: Mapping[str, Tensor]
+
     def __init__(self, seeds: tuple[int, ...], **parameters: Tensor) -> None:
         # Of both nothing else can be put in the place: that would change no network.
         self.__dict__.update(seeds=seeds, parameters=MappingProxyType(parameters))
