@@ -98,8 +98,9 @@ def test_harmonic_flow_of_the_relu_run(published, tmp_path):
     """Rows hold what is memorised; 0.94 of the winners or more at the end of 50,000 steps."""
     _, climbed, scored, right = climb(published, tmp_path, RELU, ["harmonic_flow"])
     assert bool(scored.within_assumptions.sel(predictor="harmonic_flow"))
-    # 481 without the memory of the first update, which the warm-up gave no rate; scatter of 6.
-    assert right["harmonic_flow"] >= 475
+    # 479 with and 481 without the memory of the first update, which the warm-up gave no rate;
+    # another machine's rounding may decide a few.
+    assert right["harmonic_flow"] == pytest.approx(479, abs=6)
     half = climbed.predictions["harmonic_flow"].path.attrs["half_loss"] + 1
     assert half == pytest.approx(1494, rel=0.01)
 
