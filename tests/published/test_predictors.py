@@ -95,7 +95,7 @@ def test_relu_grokking_run(published, tmp_path):
 
 @pytest.mark.long
 def test_harmonic_flow_of_the_relu_run(published, tmp_path):
-    """Rows hold what is memorised; 0.94 of the winners or more at the end of 50,000 steps."""
+    """Rows hold what is memorised; 0.94 of the winners at the end of 50,000 steps."""
     _, climbed, scored, right = climb(published, tmp_path, RELU, ["harmonic_flow"])
     assert bool(scored.within_assumptions.sel(predictor="harmonic_flow"))
     # 479 with and 481 without the memory of the first update, which the warm-up gave no rate;
