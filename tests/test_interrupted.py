@@ -31,6 +31,19 @@ KINDS = {
 }
 
 
+def until_published(child, path, steps):
+    """Wait until a training has published so many checkpoints; it does not outlive a failure."""
+    until = time.monotonic() + 600
+    try:
+        while not (path / "run.json").exists() or published(path) < steps:
+            assert time.monotonic() < until
+            time.sleep(0.005)
+    except BaseException:
+        os.kill(child, signal.SIGKILL)
+        ended(child)
+        raise
+
+
 def published(path):
     return open_run(path).parameters.sizes["step"]
 
@@ -44,10 +57,8 @@ def test_a_training_goes_on_to_the_same_bits(kind, tmp_path):
         (lambda source, out: train(config, out, seeds=[0, 3]), signal.SIGINT, 2),
         *((again, number, code) for number, code in CODES.items()),
     ):
-        child, until = started(call, tmp_path, path), time.monotonic() + 600
-        while not (path / "run.json").exists() or published(path) < seen + 2:
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        child = started(call, tmp_path, path)
+        until_published(child, path, seen + 2)
         time.sleep(moments.uniform(0, 0.02))
         os.kill(child, number)
         assert ended(child) == code

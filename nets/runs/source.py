@@ -159,14 +159,17 @@ class Source:
         """Hold the files of an array against what they should be, all but their content."""
         folder = self.path / "arrays.zarr" / plan.path
         check_document(self.path / "arrays.zarr", plan, least)
+        keys = list(plan.keys(blocks))
+        used = set(keys)
         # One look at the directory: a look at each of ten thousand files takes ten times that.
+        # Files of no use here may vanish: a resumed writer clears away what kills left unpublished.
         with os.scandir(folder) as files:
             sizes = {
                 file.name: file.stat(follow_symlinks=False).st_size
                 for file in files
-                if file.is_file(follow_symlinks=False)
+                if file.name in used and file.is_file(follow_symlinks=False)
             }
-        for key in plan.keys(blocks):
+        for key in keys:
             if key not in sizes:
                 raise ValueError(f"{folder / key} is missing")
             if sizes[key] != plan.chunk_bytes:

@@ -1,5 +1,6 @@
 """The run store: formats, layout on disk, foreign folders, moves."""
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -137,6 +138,25 @@ def test_a_run_moved_while_it_is_read_is_not_called_damaged(tmp_path):
         other = dataclasses.replace(SMALL, train_fraction=0.6)
         nets.train(other, tmp_path / "run", seeds=[7], resume=True)
     assert nets.open_run(tmp_path / "away").weights.step[-1] == 20
+
+
+def test_what_a_writer_clears_away_is_not_missed(tmp_path, monkeypatch):
+    """A kill left a chunk unpublished; a reader lists it, then the resumed training removes it."""
+    run = nets.train(SMALL, tmp_path / "run")
+    scan, left = os.scandir, run.path / "arrays.zarr" / "weights" / "theta" / "c.99.0.0.0"
+    left.touch()
+
+    @contextlib.contextmanager
+    def listed(folder):
+        with scan(folder) as files:
+            entries = list(files)
+        left.unlink(missing_ok=True)
+        yield entries
+
+    monkeypatch.setattr(os, "scandir", listed)
+    read = nets.open_run(run.path).parameters
+    assert not left.exists()
+    assert read.equals(run.parameters)
 
 
 def test_a_run_read_while_it_goes_on_stays_as_it_was_opened(tmp_path):
