@@ -98,7 +98,8 @@ def harmonic_flow(
 def harmonic_seconds(initial: xr.Dataset, rule: TrainingRule, keep: str = DEFAULT) -> float:
     """About how long a core takes to follow a training to its end in float32.
 
-    Measured at p = 23 and 97 to hold within a factor of two: 12e9 operations a second.
+    Measured at p = 23 and 97 to hold within a factor of two: 12e9 operations a second; with an
+    embedding or separate inputs at p = 23 alone.
 
     Examples
     --------
