@@ -18,6 +18,7 @@ from grokode.compare.common.checkpoints import over_checkpoints
 from grokode.compare.common.course import half_loss
 from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import start_of, training_rule
+from grokode.nets.networks.two_layer import BESIDE
 from grokode.nets.runs import Run
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
@@ -282,6 +283,9 @@ def _predict(
     outside: str,
 ) -> Prediction:
     path, failure = None, ""
+    if not predictor.any_inputs:
+        # To it theta is what is trained, and the weights of both inputs.
+        initial = initial.drop_vars(BESIDE, errors="ignore")
     # A flow that diverges is told by its NaN, below.
     with np.errstate(all="ignore"):
         try:

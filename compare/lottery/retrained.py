@@ -18,7 +18,7 @@ from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import check_addition, one_network, start_of
 from grokode.compare.common.outputs import final_logits_r2, pairs_right
 from grokode.nets.runs import Run
-from grokode.nets.training.loop import train
+from grokode.nets.training.loop import DivergedError, train
 from grokode.theory import fourier
 
 __all__ = ["RETRAININGS", "retrained", "retrained_seconds"]
@@ -81,6 +81,7 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
         log_grid=False,
         stop_loss=None,
         seed_recipe="grokode",
+        device="auto",  # that of the run may not be here
     )
     observed = fourier.leading_frequency(last).values
     rows = []
@@ -90,12 +91,15 @@ def retrained(run: Run, ways: Sequence[str] = tuple(RETRAININGS)) -> xr.Dataset:
         for name, w in first.items():
             kicked[name] = w + kick * float(w.std()) * rng.normal(size=w.shape)
         with tempfile.TemporaryDirectory() as folder:
-            again = train(
-                config.replace(dtype=dtype),
-                Path(folder) / "run",
-                initial=start_of(kicked),
-                train_pairs=run.train_pairs,
-            )
+            try:
+                again = train(
+                    config.replace(dtype=dtype),
+                    Path(folder) / "run",
+                    initial=start_of(kicked),
+                    train_pairs=run.train_pairs,
+                )
+            except DivergedError:
+                raise NotMeasured(f"{run.path} diverges when it is trained again") from None
             end = start_of(again.parameters.isel(step=-1, drop=True).load())
             learnt = _learnt(again, ended - config.steps)
         winner = fourier.leading_frequency(end).values
@@ -121,14 +125,14 @@ def _checkpoints(run: Run) -> xr.Dataset:
 def _from_there(run: Run, begun: int, ended: int) -> dict[str, Any]:
     """What of the configuration counts steps, counted from the first checkpoint on."""
     config = run.config
-    if config.warmup and begun < config.warmup:
+    if config.warmup and begun <= 1:
         # The first update of a warm-up has no rate: the state after it is the start.
-        if begun > 1:
-            raise NotMeasured(
-                f"{run.path} begins at step {begun} of a warm-up of {config.warmup}; train "
-                "again from a run that begins at its start"
-            )
         return {"steps": ended, "warmup": config.warmup}
+    if begun < config.warmup:
+        raise NotMeasured(
+            f"{run.path} begins at step {begun} of a warm-up of {config.warmup}; train "
+            "again from a run that begins at its start"
+        )
     settings: dict[str, Any] = {"steps": ended - begun, "warmup": 0}
     if config.decay_until is None:
         return settings

@@ -26,7 +26,7 @@ __all__ = ["TwoLayer"]
 _NO_RECIPE = ("given", "published")
 """What a run is said to start from whose start no recipe drew."""
 
-_BESIDE = ("theta_y", "embedding", "projection", "projection_y")
+BESIDE = ("theta_y", "embedding", "projection", "projection_y")
 """What a given start has beside its spectrum, where it is trained."""
 
 
@@ -181,14 +181,25 @@ class TwoLayer:
                 f"initial has weights of shape {weights.theta.shape}, the configuration asks for "
                 f"(neurons, p) = {shape}; change one of them"
             )
-        if "theta_y" in initial and not self.separate_inputs:
-            raise ValueError(
-                "initial has input weights of y, theta_y; leave them out, or ask for "
-                "separate_inputs"
-            )
+        trained = {"theta_y": self.separate_inputs, "projection_y": self.separate_inputs}
+        if self.embedding is None:
+            trained |= dict.fromkeys(("embedding", "projection", "projection_y"), False)
+        for name, asked in trained.items():
+            if name in initial and not asked:
+                raise ValueError(
+                    f"initial has {name}, which this network does not train; leave it out, or ask "
+                    f"for {'separate_inputs' if name.endswith('_y') else 'an embedding'}"
+                )
         given = {"theta": weights.theta, "theta_y": weights.theta.rename(x="y"), "xi": weights.xi}
-        given |= {name: initial[name] for name in _BESIDE if name in initial}
-        return {name: _values(given, name, layout) for name, layout in self.layout(task).items()}
+        given |= {name: initial[name] for name in BESIDE if name in initial}
+        parameters = {
+            name: _values(given, name, layout) for name, layout in self.layout(task).items()
+        }
+        if self.embedding is not None:
+            products = self.weights(parameters)
+            for name in ("theta", "theta_y") if "theta_y" in initial else ("theta",):
+                _check_product(name, products[name], given[name].transpose("neuron", ...).values)
+        return parameters
 
     def _factors(self, p: int, seed: int) -> dict[str, NDArray[Any]]:
         d = self.embedding or 0
@@ -233,6 +244,16 @@ class TwoLayer:
         return self.neurons * _modulus(task) ** 2
 
 
+def _check_product(name: str, product: NDArray[Any], layer: NDArray[Any]) -> None:
+    off = abs(product - layer).max()
+    # Parameters of float32, composed in float32 or in float64.
+    if not off <= 1e-5 * abs(layer).max():
+        raise ValueError(
+            f"initial has {name} and factors whose product is another, by {off:.3g}; take all of "
+            "them from one checkpoint"
+        )
+
+
 def _values(given: "Mapping[str, xr.DataArray]", name: str, layout: Layout) -> NDArray[Any]:
     """A parameter of a given start, or why it is none."""
     if name not in given:
@@ -246,8 +267,15 @@ def _values(given: "Mapping[str, xr.DataArray]", name: str, layout: Layout) -> N
             f"initial has {name} of shape {dict(values.sizes)}, the configuration asks for "
             f"{dict(zip(layout.dims, layout.shape, strict=True))}; change one of them"
         )
+    if values.dtype.kind not in "fiu":
+        raise ValueError(f"initial has {name} of type {values.dtype}; give real numbers")
     if not np.isfinite(values).all():
         raise ValueError("initial has weights that are NaN or infinite; start from finite ones")
+    for dim in ("y", "residue"):
+        if dim in values.indexes:
+            values = values.sortby(dim)
+            if not np.array_equal(values[dim], np.arange(values.sizes[dim])):
+                raise ValueError(f"initial has {name} with a gap in {dim}; give all residues")
     return np.asarray(values.transpose(*layout.dims).values)
 
 

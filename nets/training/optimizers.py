@@ -26,7 +26,7 @@ class Fused:
     """What a training needs of `torch.optim.Optimizer`, over torch's functional updates.
 
     The classes of torch import its compiler first: a second and 70 MB of every training. States
-    are of the layout of theirs, and either reads the other's.
+    are of the layout of theirs, and those that they have kept are read.
 
     Parameters
     ----------
@@ -63,8 +63,11 @@ class Fused:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a `state_dict`; refused with ValueError if it is not of these parameters."""
         stored = state["state"].get(0, {})
+        lacking = [name for name in self._memory if stored and name not in stored]
+        if lacking:
+            raise ValueError(f"the optimiser's state has no {lacking[0]}")
         for name, value in self._memory.items():
-            if name in stored and stored[name] is not None:
+            if stored.get(name) is not None:  # a first step of torch's may have left none
                 if stored[name].shape != value.shape:
                     raise ValueError(
                         f"the optimiser's {name} must be of shape {tuple(value.shape)}, "

@@ -59,6 +59,16 @@ def test_the_flow_of_all_modes_is_the_network(run):
     )
 
 
+def test_what_follows_theta_alone_takes_it_for_both_inputs(tmp_path):
+    """Where y's own weights stand still beside a theta that moves, a flow answers nonsense."""
+    config = nets.TrainingConfig(
+        p=5, neurons=16, learning_rate=0.5, separate_inputs=True, steps=200, checkpoint_every=100
+    )
+    climbed = ladder(nets.train(config, tmp_path / "run"), ["moment_flow", "neuron_flow"])
+    assert "theta_y" not in climbed.predictions["moment_flow"].path
+    assert "step" in climbed.predictions["neuron_flow"].path.theta_y.dims
+
+
 def test_the_question_is_asked(run):
     question = compare.QUESTIONS["lottery"]
     assert question.needs(run) is None

@@ -5,6 +5,8 @@ import pytest
 
 from grokode import nets
 from grokode.compare.lottery import retrained as module
+from grokode.compare.lottery.outcomes import ceiling
+from grokode.nets.training.loop import DivergedError
 
 CONFIG = nets.TrainingConfig(
     p=5,
@@ -45,3 +47,31 @@ def test_whatever_is_trained_is_trained_again(tmp_path, inputs):
     assert off[0] < 1e-14 < off[1] < 1e-8
     assert again.accuracy.values.tolist() == [1, 1]
     assert again.pairs_right[0] == run.metrics.train_accuracy[-1]
+
+
+def test_a_run_of_a_card_is_trained_again_where_there_is_none(run):
+    again = module.retrained(run, ["float64"])
+    run.__dict__["config"] = run.config.replace(device="cuda")
+    try:
+        assert module.retrained(run, ["float64"]).equals(again)
+    finally:
+        run.__dict__["config"] = run.config.replace(device=CONFIG.device)
+
+
+def test_one_that_diverges_again_is_a_reason(run, monkeypatch):
+    def diverging(*_, **__):
+        raise DivergedError("the loss stopped being finite")
+
+    monkeypatch.setattr(module, "train", diverging)
+    assert "diverges when it is trained again" in ceiling(run).attrs["reason"]
+
+
+def test_a_warm_up_of_one_step_leaves_its_memory(tmp_path, monkeypatch):
+    """As theory has it, see `TrainingRule.unmoved`."""
+    config = CONFIG.replace(
+        optimizer="adamw", learning_rate=1e-2, warmup=1, checkpoint_every=1, steps=20
+    )
+    run = nets.train(config.replace(decay_until=None), tmp_path / "run")
+    later = run.parameters.sel(step=slice(1, None))
+    monkeypatch.setattr(module, "_checkpoints", lambda of: later)
+    np.testing.assert_allclose(module.retrained(run, ["float64"]).logit_r2, 1, rtol=0, atol=1e-9)

@@ -57,6 +57,15 @@ def test_a_state_of_other_parameters_is_refused():
         started(4).load_state_dict(started(5).state_dict())
 
 
+def test_a_part_of_a_state_is_refused():
+    weights = torch.zeros(1, 4)
+    weights.grad = torch.ones(1, 4)
+    state = OPTIMIZERS["adamw"](OptimizerRule(optimizer="adamw"), [weights]).state_dict()
+    del state["state"][0]["exp_avg_sq"]
+    with pytest.raises(ValueError, match="has no exp_avg_sq"):
+        OPTIMIZERS["adamw"](OptimizerRule(optimizer="adamw"), [weights]).load_state_dict(state)
+
+
 def test_a_training_does_not_load_torchs_compiler(tmp_path):
     code = (
         "import sys; from grokode import nets; "

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+import xarray as xr
 
 from grokode import nets
 from grokode.nets import tasks
@@ -306,7 +307,13 @@ def test_what_was_given_is_recorded(tmp_path):
     [
         ({"embedding": 3}, {}, "initial has no embedding, which this network trains"),
         ({"embedding": 3}, {"embedding": ("residue", 7)}, "initial has no projection"),
-        ({}, {"theta_y": ("neuron", 6)}, "initial has input weights of y"),
+        ({}, {"theta_y": ("neuron", 6)}, "initial has theta_y, which this network does not train"),
+        ({}, {"embedding": ("residue", 7)}, "initial has embedding, which this network does not"),
+        (
+            {"embedding": 3},
+            {"embedding": ("residue", 7), "projection": ("neuron", 6)},
+            "initial has theta and factors whose product is another",
+        ),
         ({"separate_inputs": True}, {"theta_y": ("neuron", 6)}, "initial has theta_y of shape"),
     ],
 )
@@ -315,6 +322,18 @@ def test_a_start_that_is_not_what_is_trained_is_refused(tmp_path, config, beside
     start = nets.gaussian(7, 6, 0.5, 3).assign(layers)
     with pytest.raises(ValueError, match=match):
         nets.train(dataclasses.replace(SMALL, **config), tmp_path / "run", initial=start)
+
+
+def test_weights_of_y_are_real_and_read_by_label(tmp_path):
+    config, start = dataclasses.replace(SMALL, separate_inputs=True), nets.gaussian(7, 6, 0.5, 3)
+    own = xr.DataArray(
+        np.random.default_rng(0).normal(size=(6, 7)), {"y": range(7)}, ["neuron", "y"]
+    )
+    turned = start.assign(theta_y=own.isel(y=[3, 0, 6, 1, 5, 2, 4]))
+    run = nets.train(config, tmp_path / "run", initial=turned)
+    np.testing.assert_allclose(run.weights.theta_y[0], own, rtol=1e-6)  # kept in float32
+    with pytest.raises(ValueError, match="theta_y of type complex128; give real numbers"):
+        nets.train(config, tmp_path / "no", initial=start.assign(theta_y=1j * own))
 
 
 @pytest.mark.parametrize("config", [{"embedding": 3}, {"separate_inputs": True}])
