@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import FunctionType
 from typing import Any, TypeVar
@@ -32,13 +32,30 @@ _SMALL = 10**6
 _alone = False  # whether this process was forked from one whose threads run
 
 
+class _Crew:
+    """Threads of Python's that make calls side by side, and how many still do."""
+
+    def __init__(self, working: int) -> None:
+        self.working = working
+        self._lock = threading.Lock()
+
+    def leave(self) -> None:
+        with self._lock:
+            self.working -= 1
+
+
 class _Here(threading.local):
     """What is so in one thread of Python's."""
 
     alone = False  # whether its loops have one thread
+    crew: _Crew | None = None  # whose member it is: its loops have one thread while others work
 
 
 _here = _Here()
+
+
+def _one_thread() -> bool:
+    return _alone or _here.alone or (_here.crew is not None and _here.crew.working > 1)
 
 
 def parallel(function: Function, *, cache: bool = True, fastmath: Any = False) -> Function:
@@ -70,23 +87,48 @@ def parallel(function: Function, *, cache: bool = True, fastmath: Any = False) -
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
-        return (serial if _alone or _here.alone else threads)(*arguments)
+        return (serial if _one_thread() else threads)(*arguments)
 
     return call  # type: ignore[return-value]
 
 
-def one_thread_of_blas() -> AbstractContextManager[Any]:
-    """A context in which matrix products have one thread.
+class _BlasLimit:
+    """The limit on threads of matrix products: one for the whole process, so its users count."""
 
-    The limit is one for the whole process: where calls are side by side, whoever made them has set
-    it, and they set none, as one that outlives an error of another would lift it to a wrong value.
+    def __init__(self) -> None:
+        self._users = 0
+        self._lock = threading.Lock()
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._users:
+                self._limits = threadpool_limits(1, user_api="blas")
+            self._users += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._limits.restore_original_limits()
+
+
+_blas_limit = _BlasLimit()
+
+
+@contextmanager
+def one_thread_of_blas() -> Iterator[None]:
+    """A context in which matrix products have one thread, until the last thread has left it.
 
     Examples
     --------
     >>> with one_thread_of_blas():
     ...     pass
     """
-    return nullcontext() if _here.alone else threadpool_limits(1, user_api="blas")
+    _blas_limit.enter()
+    try:
+        yield
+    finally:
+        _blas_limit.leave()
 
 
 @contextmanager
@@ -120,9 +162,10 @@ def one_thread_below(work: int) -> Iterator[None]:
 def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     """What each call returns, in their order; the first error of theirs is raised.
 
-    Where threads are few, each call has one and loops in it do not share: threads that meet at the
-    end of every loop wait for the slowest, which on a busy machine takes far longer than the loop.
-    Where they are many, calls are made one after the other, each on all threads.
+    Where threads are few, each call has one and loops in it do not share until it is the last:
+    threads that meet at the end of every loop wait for the slowest, which on a busy machine takes
+    far longer than the loop. Where they are many, calls are made one after the other, each on all
+    threads.
 
     Parameters
     ----------
@@ -135,7 +178,7 @@ def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
     [1, 2, 3]
     """
     threads = nb.get_num_threads()
-    if not 1 < threads <= _FEW_THREADS or _alone or _here.alone:
+    if not 1 < threads <= _FEW_THREADS or _alone or _here.alone or _here.crew:
         return [call() for call in calls]
     futures: list[Future[Result]] = [Future() for _ in calls]
     waiting: SimpleQueue[tuple[Future[Result], Callable[[], Result]]] = SimpleQueue()
@@ -143,8 +186,9 @@ def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
         waiting.put(pair)
     with one_thread_of_blas():
         # Not a pool: Python waits for its threads when it ends, also after Ctrl-C.
-        for _ in range(min(threads, len(calls))):
-            threading.Thread(target=_answer, args=(waiting,), daemon=True).start()
+        crew = _Crew(min(threads, len(calls)))
+        for _ in range(crew.working):
+            threading.Thread(target=_answer, args=(waiting, crew), daemon=True).start()
         try:
             return [future.result() for future in futures]
         finally:
@@ -152,14 +196,14 @@ def side_by_side(calls: Sequence[Callable[[], Result]]) -> list[Result]:
                 future.cancel()
 
 
-def _answer(waiting: "SimpleQueue[tuple[Future[Any], Callable[[], Any]]]") -> None:
+def _answer(waiting: "SimpleQueue[tuple[Future[Any], Callable[[], Any]]]", crew: _Crew) -> None:
     """Make the calls that nobody else has begun, until there are none."""
-    _here.alone = True
+    _here.crew = crew
     while True:
         try:
             future, call = waiting.get_nowait()
         except Empty:
-            return
+            return crew.leave()
         if future.set_running_or_notify_cancel():
             try:
                 future.set_result(call())

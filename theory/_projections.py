@@ -20,9 +20,11 @@ __all__ = [
     "all_pairs",
     "block_width",
     "centre",
+    "gather",
     "hidden_values",
     "project",
     "pull_back",
+    "scatter",
 ]
 
 Array = NDArray[Any]
@@ -34,7 +36,7 @@ _FREE_SUMS = {"reassoc", "contract"}
 
 def block_width(neurons: int) -> int:
     """How many neurons are worked on at once: many, but not many more than there are."""
-    return 32 if neurons >= 64 else 16
+    return 64 if neurons >= 128 else 32 if neurons >= 64 else 16
 
 
 def all_pairs(p: int) -> NDArray[np.int64]:
@@ -217,3 +219,28 @@ def hidden_values(theta: Array, pairs: Array, code: int, width: int, hidden: Arr
             one, two = inputs[pairs[u, 0]], inputs[pairs[u, 1]]
             values = hidden[u, block * width : (block + 1) * width]
             activate(code, one, two, values, slopes)
+
+
+@parallel
+def gather(kept: Array, targets: Array, logits: Array) -> None:
+    """Logits (u, p) of pairs: the sum of kept (direction, t, j) at targets (direction, 2, u)."""
+    for u in nb.prange(len(logits)):
+        row = logits[u]
+        row[:] = 0
+        for direction in range(len(kept)):
+            for order in range(2):
+                values = kept[direction, targets[direction, order, u]]
+                for j in range(len(row)):
+                    row[j] += values[j]
+
+
+@parallel
+def scatter(residual: Array, targets: Array, by_kept: Array) -> None:
+    """Add what `gather` makes of a derivative by the logits to that by what is kept."""
+    for direction in nb.prange(len(by_kept)):
+        for u in range(len(residual)):
+            values = residual[u]
+            for order in range(2):
+                row = by_kept[direction, targets[direction, order, u]]
+                for j in range(len(row)):
+                    row[j] += values[j]

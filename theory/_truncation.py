@@ -6,21 +6,24 @@ Where lines and planes are all that is kept, the neurons enter through
 
 alone, r_m(t) the sum of neuron m's hidden values over i x + l y = t. A mode (n i c, n l c, c) of
 the logits is the mode (n c, c) of W, so a few directions hold all harmonics of low order; a plane
-is W itself over p.
+is W itself over p. What is kept is a function of t and j for each direction, and the logits of a
+pair are the sum of these at its place on every direction.
 """
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, sparse
+from scipy import fft
 
 from grokode.theory._projections import (
     all_pairs,
     block_width,
+    gather,
     hidden_values,
     project,
     pull_back,
+    scatter,
 )
 from grokode.theory.kept import Kept
 from grokode.theory.rule import TrainingRule
@@ -64,123 +67,53 @@ def _place(line: Direction, directions: list[Direction], p: int) -> tuple[int, i
     return None
 
 
-class Planes:
-    """Logits of the planes: averages over the lines of a direction, the overall mean once.
+class Filter:
+    """The kept modes of functions (direction, t, j), each of which pairs feel in either order.
 
     Parameters
     ----------
     kept : Kept
-    places : dict from `directions_of`
-    count : int
-        Number of directions.
-    pairs : integers (u, 2)
-        Where the logits are wanted.
     p : int
     dtype : {"float32", "float64"}
     """
 
-    def __init__(
-        self,
-        kept: Kept,
-        places: dict[Direction, tuple[int, int]],
-        count: int,
-        pairs: Array,
-        p: int,
-        dtype: str,
-    ) -> None:
-        rows, columns = [], []
-        for i, l in kept.planes:  # noqa: E741
-            rows.append(np.arange(len(pairs)))
-            columns.append(places[i, l][0] * p + (pairs @ (i, l)) % p)
-        where = (np.concatenate(rows), np.concatenate(columns))
-        shares = np.full(len(where[0]), 1 / p, dtype)
-        matrix = sparse.csr_array((shares, where), shape=(len(pairs), count * p))
-        self._matrix, self._back = matrix, sparse.csr_array(matrix.T)
-        self._surplus = (len(kept.planes) - 1) / p**2
-
-    def logits(self, W: Array) -> Array:
-        """(u, p) from W (direction, p, p)."""
-        return self._matrix @ W.reshape(-1, W.shape[-1]) - self._surplus * W[0].sum(0)
-
-    def back(self, residual: Array, by_W: Array) -> None:
-        """Add the derivative by W to it."""
-        by_W += (self._back @ residual).reshape(by_W.shape)
-        by_W[0] -= self._surplus * residual.sum(0)
-
-
-class Lines:
-    """Spectrum over j of the logits of the lines.
-
-    Parameters
-    ----------
-    kept : Kept
-    places : dict from `directions_of`
-    count : int
-        Number of directions.
-    pairs : integers (u, 2)
-    p : int
-    dtype : {"float32", "float64"}
-    """
-
-    def __init__(
-        self,
-        kept: Kept,
-        places: dict[Direction, tuple[int, int]],
-        count: int,
-        pairs: Array,
-        p: int,
-        dtype: str,
-    ) -> None:
-        offsets = np.arange(-kept.reach, kept.reach + 1)
-        used = kept.lines(p)
+    def __init__(self, kept: Kept, p: int, dtype: str) -> None:
+        self.directions, places = directions_of(kept, p)
+        used, K = kept.lines(p), (p - 1) // 2
         multiples = sorted({n for line, (_, n) in places.items() if line not in kept.planes})
-        index = np.zeros((2, len(offsets), len(offsets)), dtype=np.int64)
+        # Halves: what holds for (x, y) as for (y, x) is felt twice, the others at one of two lines.
+        planes = np.zeros((len(self.directions), 1, 1))
+        weights = np.zeros((K, len(multiples), len(self.directions)))
         for (i, l), (direction, n) in places.items():  # noqa: E741
-            if max(abs(i), abs(l)) <= kept.reach and n in multiples:
-                index[:, i + kept.reach, l + kept.reach] = multiples.index(n), direction
-        # Place of every line's coefficient among those of (multiple, direction).
-        self._flat = (index[0] * count + index[1]).ravel()
-        self._mask = (used.reshape(len(used), -1) * (2 / p**3)).astype(dtype)
-        w = 2j * np.pi / p * np.arange(1, (p + 1) // 2)
-        self._outputs = _waves(p).astype(dtype)
-        waves = [
-            np.exp(-w[:, None, None] * np.array(multiples)[:, None] * np.arange(p)),
-            np.exp(w[:, None, None] * np.arange(p)[:, None] * offsets),
-        ]
-        self._complex = np.result_type(dtype, np.complex64)
-        self._phases, self._edges = (wave.astype(self._complex) for wave in waves)
-        self._pairs = pairs[:, 0] * p + pairs[:, 1]
-        self._shape = (count, p, p)
-        # A multiple of a direction may serve two lines, (i, l) and (l, i).
-        self._sum = np.zeros((len(self._flat), len(multiples) * count), dtype)
-        self._sum[np.arange(len(self._flat)), self._flat] = 1
+            if (i, l) in kept.planes:
+                planes[direction] += 1 / (2 * p)
+            else:
+                line = used[:, i + kept.reach, l + kept.reach]
+                weights[:, multiples.index(n), direction] += line / p**3
+        self._planes, self._weights = planes.astype(dtype), weights.astype(dtype)
+        # Planes share the overall mean.
+        self._surplus = max(len(kept.planes) - 1, 0) / (2 * p**2)
+        w = 2j * np.pi / p * np.arange(1, K + 1)
+        phases = np.exp(-w[:, None, None] * np.array(multiples)[:, None] * np.arange(p))
+        self._phases = phases.astype(np.result_type(dtype, np.complex64))
+        waves = np.exp(w * np.arange(p)[:, None])
+        self._outputs = np.concatenate([waves.real, waves.imag], axis=1).astype(dtype)
 
-    def spectrum(self, W: Array) -> Array:
-        """(c, u), so that logits are Re sum_c of it times e^{iwcj}, from W (direction, p, p)."""
-        count, p, _ = self._shape
-        K, n = len(self._edges), self._edges.shape[-1]
-        waves = (W.reshape(-1, p) @ self._outputs).reshape(count, p, 2, K)
-        along_j = (waves[:, :, 0] - 1j * waves[:, :, 1]).transpose(2, 1, 0)
-        coefficients = (self._phases @ along_j).reshape(K, -1)[:, self._flat] * self._mask
-        grid = self._edges @ (coefficients.reshape(K, n, n) @ self._edges.transpose(0, 2, 1))
-        return np.take(grid.reshape(K, -1), self._pairs, axis=1)
-
-    def back(self, by_spectrum: Array, by_W: Array) -> None:
-        """Add the derivative by W to it."""
-        count, p, _ = self._shape
-        K = len(self._edges)
-        grid = np.zeros((K, p * p), dtype=self._complex)
-        grid[:, self._pairs] = by_spectrum
-        edges = self._edges.conj()
-        by_lines = (edges.transpose(0, 2, 1) @ (grid.reshape(K, p, p) @ edges)).reshape(
-            K, -1
-        ) * self._mask
-        by_coefficients = by_lines @ self._sum
-        along_j = self._phases.conj().transpose(0, 2, 1) @ by_coefficients.reshape(K, -1, count)
-        parts = np.stack([along_j.real, -along_j.imag])  # (2, K, p, count)
-        by_W += (parts.transpose(3, 2, 0, 1).reshape(count * p, 2 * K) @ self._outputs.T).reshape(
-            self._shape
-        )
+    def __call__(self, W: Array) -> Array:
+        """The kept part of W (direction, t, j). As a matrix it is symmetric: its own adjoint."""
+        count, p, _ = W.shape
+        kept = self._planes * W
+        if self._surplus:
+            kept[0] -= self._surplus * W[0].sum(0)
+        if self._weights.size:
+            cosines, sines = (
+                (W.reshape(-1, p) @ self._outputs).reshape(count, p, 2, -1).T.swapaxes(0, 1)
+            )
+            coefficients = self._weights * (self._phases @ (cosines - 1j * sines))
+            lines = self._phases.conj().swapaxes(1, 2) @ coefficients
+            parts = np.stack([lines.real, -lines.imag]).transpose(3, 2, 0, 1)
+            kept += (parts.reshape(count * p, -1) @ self._outputs.T).reshape(W.shape)
+        return kept
 
 
 class Projected:
@@ -199,54 +132,44 @@ class Projected:
 
     def __init__(self, kept: Kept, p: int, code: int, rows: Array, dtype: str) -> None:
         pairs = all_pairs(p)
-        directions, places = directions_of(kept, p)
-        along = np.array(directions, dtype=np.int64).reshape(-1, 2).T
+        self._filter = Filter(kept, p, dtype)
+        along = np.array(self._filter.directions, dtype=np.int64).reshape(-1, 2).T
         targets = np.stack([pairs @ along % p, pairs[:, ::-1] @ along % p], axis=0)
         targets = np.ascontiguousarray(targets.transpose(2, 0, 1), dtype=np.uint32)
         halves = np.where(pairs[:, 0] == pairs[:, 1], 0.5, 1.0).astype(dtype)
         self._kernel = (pairs.astype(np.uint32), targets, halves, code)
-        self._shape, self._rows, self._margins = (len(directions), p), rows, kept.margins
-        wanted, count = pairs[rows], len(directions)
-        self._planes = Planes(kept, places, count, wanted, p, dtype) if kept.planes else None
-        self._lines = Lines(kept, places, count, wanted, p, dtype) if kept.reach >= 0 else None
-        self._waves = np.ascontiguousarray(_waves(p).T, dtype=dtype)
-        self._room = Room(dtype)
+        self._rows, self._wanted = rows, np.ascontiguousarray(targets[:, :, rows])
+        self._margins, self._room = kept.margins, Room(dtype)
 
     def forth(self, theta: Array, xi: Array) -> tuple[Array, Array | None]:
         """Kept logits (u, p) less the margins, and margins (u) if they are kept."""
-        (count, p), neurons = self._shape, theta.shape[1]
-        width = block_width(neurons)
+        p, neurons = theta.shape
+        width, count = block_width(neurons), len(self._wanted)
         projections = self._room.array("projections", count, p, neurons)
         pairs = len(self._kernel[0]) if self._margins else 0
         margins = self._room.array("margins", neurons // width, pairs)
         project(theta, xi, *self._kernel, width, projections, margins)
         W = (projections.reshape(-1, neurons) @ xi.T).reshape(count, p, p)
-        logits = np.zeros((len(self._rows), p), xi.dtype)
-        if self._planes is not None:
-            logits += self._planes.logits(W)
-        if self._lines is not None:
-            spectrum = self._lines.spectrum(W)
-            logits += np.concatenate([spectrum.real, -spectrum.imag]).T @ self._waves
+        logits = self._room.array("logits", len(self._rows), p)
+        gather(self._filter(W), self._wanted, logits)
         return logits, margins.sum(0)[self._rows] if self._margins else None
 
     def back(self, theta: Array, xi: Array, residual: Array, force: Array | None) -> Array:
         """Gradient (2, p, neuron) from the derivatives by what `forth` gave, right after it."""
-        (count, p), neurons = self._shape, theta.shape[1]
-        by_W = np.zeros((count, p, p), xi.dtype)
-        if self._planes is not None:
-            self._planes.back(residual, by_W)
-        if self._lines is not None:
-            cosines, sines = np.split(self._waves @ residual.T, 2)
-            self._lines.back(cosines - 1j * sines, by_W)
+        p, neurons = theta.shape
+        count = len(self._wanted)
+        by_kept = np.zeros((count, p, p), xi.dtype)
+        scatter(residual, self._wanted, by_kept)
+        by_W = self._filter(by_kept).reshape(-1, p)
         by_margins = np.zeros(len(self._kernel[0]) if force is not None else 0, xi.dtype)
         if force is not None:
             by_margins[self._rows] = force
         gradient = self._room.array("gradient", 2, p, neurons)
         projections = self._room.array("projections", count, p, neurons)
         flat = projections.reshape(-1, neurons)
-        np.matmul(by_W.reshape(-1, p).T, flat, out=gradient[1])
+        np.matmul(by_W.T, flat, out=gradient[1])
         # The projections are used up; their place is taken.
-        np.matmul(by_W.reshape(-1, p), xi, out=flat)
+        np.matmul(by_W, xi, out=flat)
         none = np.empty((0, neurons), xi.dtype)
         width = block_width(neurons)
         pull_back(theta, xi, *self._kernel, width, projections, by_margins, none, gradient)
@@ -321,12 +244,6 @@ class Room:
         if name not in self._arrays or self._arrays[name].shape != shape:
             self._arrays[name] = np.empty(shape, self._dtype)
         return self._arrays[name]
-
-
-def _waves(p: int) -> Array:
-    """Cos and sin of w c j, (j, 2 K)."""
-    angles = 2 * np.pi / p * np.outer(np.arange(p), np.arange(1, (p + 1) // 2))
-    return np.concatenate([np.cos(angles), np.sin(angles)], axis=1)
 
 
 def shares(rule: TrainingRule) -> Array:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import statsmodels.api as sm
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools import add_constant
 
 from grokode.compare.common.missing import NotMeasured
 
@@ -130,15 +131,15 @@ def regression(accuracy: Array, baselines: Mapping[str, Array], score: Array) ->
         np.full((2, len(columns), 2), np.nan),
     )
     for model, count in enumerate((len(baselines), len(columns))):
-        design = sm.add_constant(standard[:count].T)
-        fit = sm.OLS(y, design).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
+        design = add_constant(standard[:count].T)
+        fit = OLS(y, design).fit(cov_type="HAC", cov_kwds={"maxlags": lags})
         r2[model], coefficient[model, :count] = fit.rsquared, fit.params[1:]
         interval[model, :count] = fit.conf_int()[1:]
     if 1 - r2[0] < ROUNDING:
         raise NotMeasured("the baselines leave nothing to explain")
     gained = (r2[1] - r2[0]) / (1 - r2[0])
     # Of a score of variance 1, what the baselines leave of it.
-    left = sm.OLS(standard[-1], design[:, :-1]).fit().resid
+    left = OLS(standard[-1], design[:, :-1]).fit().resid
     return xr.Dataset(
         {
             "r2": ("model", r2),

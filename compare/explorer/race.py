@@ -19,13 +19,10 @@ from grokode.compare.lottery.winners import winners
 from grokode.compare.question import Datasets, Question, two_layers_of_addition
 from grokode.nets.runs import Run
 
-__all__ = ["AFFORDABLE", "NETWORK", "Race", "race", "spread_neurons"]
+__all__ = ["NETWORK", "Race", "race", "spread_neurons"]
 
 NETWORK = "network"
 """Name of the network among the sources of tickets, beside the predictors."""
-
-AFFORDABLE = 40.0
-"""Seconds of a core for all predictors together, as on the page of a report."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +66,7 @@ def race(run: Run, neurons: int | None) -> Race:
         If theory is not about the run.
     """
     if neurons is None:
-        climbed = ladder(run, affordable=AFFORDABLE)
+        climbed = ladder(run)
         return Race(
             winners(run, climbed=climbed),
             _errors(run, climbed),
@@ -104,7 +101,7 @@ def spread_neurons(climbed: Ladder, count: int | None) -> NDArray[np.int64]:
 
 
 def _measure(run: Run, /, neurons: int) -> Datasets:
-    climbed = ladder(run, affordable=AFFORDABLE)
+    climbed = ladder(run)
     measured = {
         "winners": winners(run, climbed=climbed),
         "tickets": _tickets(climbed, spread_neurons(climbed, neurons)),

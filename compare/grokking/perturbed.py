@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import statsmodels.api as sm
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
+from statsmodels.regression.linear_model import OLS
+from statsmodels.tools import add_constant
 
 from grokode.compare.common.estimates import FEWEST, newey_west_lags, wilson
 from grokode.compare.common.observe import training_rule
@@ -194,9 +195,9 @@ def decay_fit(steps: ArrayLike, sizes: ArrayLike) -> tuple[float, float, float, 
         return np.nan, np.nan, np.nan, np.nan
     # In units of the whole stretch, so that neither column of the regression dwarfs the other.
     span = at[-1] - at[0]
-    regressors = sm.add_constant((at - at[0]) / span)
+    regressors = add_constant((at - at[0]) / span)
     kernel = {"maxlags": newey_west_lags(len(at))}
-    fit = sm.OLS(np.log(values), regressors).fit(cov_type="HAC", cov_kwds=kernel)
+    fit = OLS(np.log(values), regressors).fit(cov_type="HAC", cov_kwds=kernel)
     low, high = fit.conf_int()[1]
     return (
         float(-fit.params[1] / span),

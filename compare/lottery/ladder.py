@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-AFFORDABLE = 60.0
+AFFORDABLE = 40.0
 """Seconds of a core for all predictors that are not asked for by name: half a minute of two."""
 
 LEFT_OUT = "left out"
@@ -129,7 +129,7 @@ class Ladder:
 
 
 def ladder(
-    run: Run, predictors: Sequence[str] | None = None, *, affordable: float | None = None
+    run: Run, predictors: Sequence[str] | None = None, *, affordable: float = AFFORDABLE
 ) -> Ladder:
     """Predict from a run's first checkpoint with every predictor, each followed once.
 
@@ -139,8 +139,8 @@ def ladder(
         Of one seed, with at least two checkpoints.
     predictors : sequence of str, optional
         Names; all of `grokode.theory.predictors.PREDICTORS` if not given.
-    affordable : float, optional
-        Seconds of a core for all predictors together, `AFFORDABLE` if not given. Those that would
+    affordable : float
+        Seconds of a core for all predictors together. Those that would
         take more than is left are left out, with that for their failure. Predictors that are asked
         for by name never are.
 
@@ -169,7 +169,7 @@ def ladder(
     """
     if predictors is not None:
         check_names("predictors", predictors)
-    if affordable is not None and not (isinstance(affordable, int | float) and affordable >= 0):
+    if not (isinstance(affordable, int | float) and affordable >= 0):
         raise ValueError(f"affordable must be seconds, at least 0, got {affordable!r}")
     chosen = [get_predictor(name) for name in (PREDICTORS if predictors is None else predictors)]
     rule = training_rule(run, any_inputs=True)
@@ -178,7 +178,7 @@ def ladder(
     rule = replace(rule, steps=int(steps[-1] - steps[0]), first_step=int(steps[0]))
     initial = start_of(run.parameters.sel(step=steps[0], drop=True).load())
     elsewhere = _outside_every_theory(run.config)
-    left = AFFORDABLE if affordable is None else affordable
+    left = affordable
     calls = []
     for predictor in chosen:
         seconds = _seconds(predictor, initial, rule) if predictors is None else 0.0

@@ -11,7 +11,7 @@ from grokode.compare.common.missing import NotMeasured
 from grokode.compare.common.observe import training_rule
 from grokode.compare.common.sheets import Sheet
 from grokode.compare.lottery.claims import FLOW, judge_flow, judge_winners
-from grokode.compare.lottery.ladder import ladder
+from grokode.compare.lottery.ladder import AFFORDABLE, ladder
 from grokode.compare.lottery.outcomes import ceiling, outcomes, outcomes_json
 from grokode.compare.lottery.sheets import median_neuron, trajectory_sheets, winner_sheets
 from grokode.compare.lottery.tables import outcomes_table, partings_table, winners_table
@@ -40,7 +40,7 @@ def measure(
     predictors: Sequence[str] | None = None,
     follow: str | None = None,
     neuron: int | None = None,
-    affordable: float = 40.0,
+    affordable: float = AFFORDABLE,
 ) -> Datasets:
     """Climb the ladder once and read everything off it.
 

@@ -40,7 +40,7 @@ def winners(
         typer.Option(
             help="Of a core, for all predictors together; those beyond are left out and named."
         ),
-    ] = 60.0,
+    ] = 40.0,
     seed: Seed = None,
     figure: Figure = None,
     json: Json = False,

@@ -359,9 +359,8 @@ def test_table_has_a_row_for_each_predictor(scored):
     assert right + sum(map(int, blowup[5:])) == scored.sizes["neuron"]
 
 
-def test_what_takes_long_is_left_out_unless_it_is_named(relu_run, monkeypatch):
-    monkeypatch.setattr("grokode.compare.lottery.ladder.AFFORDABLE", 0.0)
-    every = winners(relu_run)
+def test_what_takes_long_is_left_out_unless_it_is_named(relu_run):
+    every = winners(relu_run, climbed=ladder(relu_run, affordable=0))
     reason = every.accuracy_reason.sel(predictor="harmonic_flow").item()
     assert reason.startswith("left out, as it takes about")
     assert reason.endswith("ask for it by name")
