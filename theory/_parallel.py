@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from queue import Empty, SimpleQueue
 from types import FunctionType
 from typing import Any, TypeVar
@@ -92,43 +92,18 @@ def parallel(function: Function, *, cache: bool = True, fastmath: Any = False) -
     return call  # type: ignore[return-value]
 
 
-class _BlasLimit:
-    """The limit on threads of matrix products: one for the whole process, so its users count."""
+def one_thread_of_blas() -> AbstractContextManager[Any]:
+    """A context in which matrix products have one thread.
 
-    def __init__(self) -> None:
-        self._users = 0
-        self._lock = threading.Lock()
-
-    def enter(self) -> None:
-        with self._lock:
-            if not self._users:
-                self._limits = threadpool_limits(1, user_api="blas")
-            self._users += 1
-
-    def leave(self) -> None:
-        with self._lock:
-            self._users -= 1
-            if not self._users:
-                self._limits.restore_original_limits()
-
-
-_blas_limit = _BlasLimit()
-
-
-@contextmanager
-def one_thread_of_blas() -> Iterator[None]:
-    """A context in which matrix products have one thread, until the last thread has left it.
+    The limit is one for the whole process: where calls are side by side, whoever made them has set
+    it, and they set none, as one that outlives an error of another would lift it to a wrong value.
 
     Examples
     --------
     >>> with one_thread_of_blas():
     ...     pass
     """
-    _blas_limit.enter()
-    try:
-        yield
-    finally:
-        _blas_limit.leave()
+    return nullcontext() if _here.crew else threadpool_limits(1, user_api="blas")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Calls side by side: their order, their errors, and that a thread of its own changes no bit."""
 
 import threading
+import time
 from contextlib import suppress
 from functools import partial
 
@@ -78,6 +79,29 @@ def test_threads_of_matrix_products_are_as_before(two_threads):
         leave.set()
         assert left.wait(600)
         assert blas() == before
+
+
+def test_the_last_call_has_all_threads(two_threads):
+    """Whoever still works when the others are done shares the loops."""
+    begun, other = threading.Event(), threading.Event()
+
+    def last():
+        begun.set()
+        assert _parallel._one_thread()
+        other.set()
+        crew = _parallel._here.crew
+        for _ in range(60_000):
+            if crew.working == 1:
+                return _parallel._one_thread()
+            time.sleep(0.01)
+
+    def first():
+        assert begun.wait(600)
+        assert other.wait(600)
+        return _parallel._one_thread()
+
+    assert side_by_side([last, first]) == [False, True]
+    assert not _parallel._one_thread()
 
 
 @pytest.mark.parametrize("flow", [neuron_flow, partial(harmonic_flow, keep="rows+2")])
