@@ -28,6 +28,7 @@ from grokode.compare.common.arguments import check_run
 from grokode.compare.question import Datasets, Question
 from grokode.files import create_file, replace_file
 from grokode.nets.runs import Run
+from grokode.theory._parallel import one_thread_of_blas
 from grokode.theory.predictors import PREDICTORS
 
 __all__ = ["CACHE", "ask", "read", "write"]
@@ -76,12 +77,12 @@ def ask(question: Question, run: Run, **options: Any) -> Datasets:
         raise TypeError(f"question must be one of grokode.compare.QUESTIONS, got {question!r}")
     check_run(run)
     if not _is_ours(question):
-        return question.measure(run, **options)
+        return _measure(question, run, options)
     about = _about(question, run, options)
     file = run.path / CACHE / f"{question.name}-{_digest(about)}.npz"
     measured = read(file, about)
     if measured is None:
-        measured = {name: _plain(one) for name, one in question.measure(run, **options).items()}
+        measured = {name: _plain(one) for name, one in _measure(question, run, options).items()}
         # Somebody else's run, a full disk: the numbers are there all the same.
         with contextlib.suppress(OSError):
             write(file, about, measured)
@@ -193,6 +194,12 @@ def _dataset(one: Mapping[str, Any], arrays: Mapping[str, Any]) -> xr.Dataset:
         for part in ("data", "coords")
     )
     return xr.Dataset(data, coords, one["attrs"])
+
+
+def _measure(question: Question, run: Run, options: Mapping[str, Any]) -> Datasets:
+    """Measured anew; numpy's products, all of one checkpoint, are too small for several threads."""
+    with one_thread_of_blas():
+        return question.measure(run, **options)
 
 
 def _is_ours(question: Question) -> bool:

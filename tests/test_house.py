@@ -43,7 +43,7 @@ FLOORS = {
         {"__init__"},
     ],
     "nets": [
-        {"records", "training/__init__"},
+        {"records", "threads", "training/__init__"},
         {"tasks/base", "tasks/modular", "tasks/dihedral", "tasks/examples", "tasks/machines"},
         {"tasks/squares", "tasks/sequences"},
         {"tasks/automata", "tasks/parity", "tasks/__init__"},

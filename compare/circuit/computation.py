@@ -15,6 +15,7 @@ from torch import Tensor
 from grokode.nets.networks import Network, SummedEmbeddings, Transformer, transformer_model
 from grokode.nets.networks.activations import ACTIVATIONS, check_activation
 from grokode.nets.tasks import Modular
+from grokode.nets.threads import one_thread_below
 from grokode.theory.modulus import check_modulus
 
 __all__ = ["Computation", "of_summed_embeddings", "of_transformer", "of_two_layer"]
@@ -191,19 +192,21 @@ def of_two_layer(
     if len(shape) != 2:
         raise ValueError(f"theta must be a matrix (neuron, p), got shape {shape}")
     values = _checked(layers, dict.fromkeys(layers, shape))
+    # (x, neuron), so that pairs take whole rows.
+    tables = {name: values[name][0].T.contiguous() for name in layers if name != "xi"}
     p = check_modulus(shape[1])
 
     def embed(pairs: Tensor, table: Array | None = None) -> Tensor:
-        of_x = values["theta"][0].T if table is None else torch.tensor(table)
-        of_y = values["theta_y"][0].T if theta_y is not None and table is None else of_x
+        of_x = tables["theta"] if table is None else torch.tensor(table)
+        of_y = tables.get("theta_y", of_x) if table is None else of_x
         return torch.stack([of_x[pairs[..., 0]], of_y[pairs[..., 1]]], -2)[None]
 
     def read(stream: Tensor) -> tuple[Tensor, Tensor]:
         hidden = sigma(stream.sum(2))
         return hidden @ values["xi"], hidden
 
-    table = values["theta"][0].T.numpy()
-    return _computation(p, read, embed, table, values["xi"][0].T.numpy(), values)
+    embedding = tables["theta"].numpy()
+    return _computation(p, read, embed, embedding, values["xi"][0].T.numpy(), values)
 
 
 def _computation(
@@ -216,9 +219,10 @@ def _computation(
 ) -> Computation:
     residue = torch.arange(p)
     pairs = torch.cartesian_prod(residue, residue)
+    work = p**2 * embedding.shape[1]
 
     def logits_of(table: Array) -> Array:
-        with torch.no_grad():
+        with torch.no_grad(), one_thread_below(work):
             return read(embed(pairs, table))[0][0].numpy().reshape(p, p, p)
 
     def gradients(triples: Integers) -> Array:
@@ -228,7 +232,7 @@ def _computation(
         (passed,) = torch.autograd.grad(right, stream)
         return passed[0, :, :2].numpy()
 
-    with torch.no_grad():
+    with torch.no_grad(), one_thread_below(work):
         logits, neurons = read(embed(pairs))
     return Computation(
         logits=logits[0].numpy().reshape(p, p, p),

@@ -5,8 +5,6 @@ gradients still move weights by the learning rate a step; there the *push* tells
 that must have acted between two checkpoints, beside decay, to bring one to the other.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +16,7 @@ from grokode.nets.networks.activations import check_activation
 from grokode.nets.networks.two_layer_model import Gradient, Layers
 from grokode.nets.tasks import check_pairs
 from grokode.nets.tasks.examples import CrossEntropy, Examples
+from grokode.nets.threads import one_thread_below
 from grokode.nets.training.config import TrainingConfig
 
 __all__ = ["Decay", "Pass", "cosine", "loss_gradient", "push"]
@@ -93,7 +92,7 @@ def loss_gradient(
         logits = values[0]
         return loss(values, part)
 
-    with _one_thread():
+    with one_thread_below(len(pairs) * len(theta)):
         Gradient(examples, activation, watched, layers, gradients)(step=0)
         losses = torch.nn.functional.cross_entropy(logits, answers, reduction="none")
     return Pass(
@@ -107,17 +106,6 @@ def loss_gradient(
 def _seed_of(layer: ArrayLike) -> torch.Tensor:
     """A layer (neuron, p) as an ensemble of one has it."""
     return torch.tensor(np.ascontiguousarray(np.asarray(layer, dtype=np.float64).T))[None]
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Arrays of one checkpoint are so small that threads cost more than they bring."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(frozen=True)

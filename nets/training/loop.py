@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from grokode.nets.records import check_path
 from grokode.nets.runs import Run, RunWriter, never_published
 from grokode.nets.tasks.examples import Examples
+from grokode.nets.threads import one_thread_below
 from grokode.nets.training import requests
 from grokode.nets.training.config import TrainingConfig, is_due
 from grokode.nets.training.ensemble import Ensemble, Intervention
@@ -22,9 +23,6 @@ from grokode.nets.training.workers import Workers
 __all__ = ["DivergedError", "train"]
 
 OnStep = Callable[[int, float, float], None]
-
-_SMALL = 10**6
-"""Numbers in the largest array of a step below which one thread is as fast as several."""
 
 
 class DivergedError(RuntimeError):
@@ -294,18 +292,11 @@ def _every(config: TrainingConfig, seeds: Sequence[int], device: str) -> Example
 
 @contextmanager
 def _threads(config: TrainingConfig, seeds: int) -> Iterator[Workers]:
-    """The threads of torch are those of the training: each for a seed, or all for a large product.
-
-    One for a single small network, whose products are over before a second one has woken up: two
-    gain at most a third at p = 23 and 512 neurons on an idle machine, and lose tenfold when another
-    program has the second core, because they wait for each other at every product.
-    """
+    """Torch's threads are those of the training: each for a seed, or all for a large product."""
     threads = torch.get_num_threads()
     shared = requests.device_of(config) == "cpu" and seeds > 1
-    if shared or config.network.work(config.data) < _SMALL:
-        torch.set_num_threads(1)
-    try:
-        with Workers.of(min(threads, seeds) if shared else 1) as workers:
-            yield workers
-    finally:
-        torch.set_num_threads(threads)
+    with (
+        one_thread_below(0 if shared else config.network.work(config.data)),
+        Workers.of(min(threads, seeds) if shared else 1) as workers,
+    ):
+        yield workers
