@@ -117,11 +117,11 @@ def write_answers(
     """
 
     def drawn(sheet: Sheet) -> Figure:
-        figure = legible(sheet.draw())
+        figure = sheet.draw()
         if pictures is not None:
             file = pictures / f"{sheet.name}.png"
             if not file.exists():  # drawn before the command was interrupted, the same as now
-                save_figure(figure, file, dpi=150, bbox_inches="tight")
+                save_figure(legible(figure), file, dpi=150, bbox_inches="tight")
         return figure
 
     sections = []

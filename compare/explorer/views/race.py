@@ -1,6 +1,7 @@
 """The lottery race of one neuron, theory over network, and the plane to choose the neuron in."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,11 @@ from grokode.theory import fourier
 
 __all__ = ["VIEW", "choosing", "half_turns", "needs_race"]
 
+Curves = Callable[[int, str], dict[str, Any]]
+
+# Neurons by source that are held at once: all of a page, some of a served one.
+_KEPT = 512
+
 _QUANTITIES = {
     "alpha": "input magnitude α",
     "beta": "output magnitude β",
@@ -59,16 +65,17 @@ def build(material: Material, desk: Desk) -> Sequence[UIElement]:
     """The plane, and alpha, beta and D of all frequencies over the steps."""
     frequencies = material.spectra.frequency.values
     by = [desk["neuron"], desk["predictor"]]
+    curves = _curves(material)
     source = desk.source(
         by,
-        lambda neuron, predictor: _curves(material, neuron, predictor),
+        lambda neuron, predictor: _beside(curves, neuron, predictor, _QUANTITIES),
         {
             "frequency": [str(k) for k in frequencies],
             "xs": [material.steps.astype(float)] * len(frequencies),
         },
     )
     lines = [_lines(source, name, desk) for name in _QUANTITIES]
-    return [_plane(material, desk), *lines, desk.telling(by, _telling(material))]
+    return [_plane(material, desk, curves), *lines, desk.telling(by, _telling(material))]
 
 
 def choosing(source: ColumnDataSource, desk: Desk) -> None:
@@ -85,10 +92,6 @@ def half_turns(axis: Any) -> None:
     axis.major_label_overrides = dict(zip(turns, names, strict=True))
 
 
-def _tickets(material: Material, neuron: int) -> xr.Dataset:
-    return material.race.tickets(neuron).sel(step=material.steps)
-
-
 def _of(tickets: xr.Dataset, source: str, name: str) -> Any:
     """A quantity (frequency, step) of a source; NaN of one that does not follow."""
     if source not in tickets.source:
@@ -103,12 +106,24 @@ def _cut(angles: Any) -> Any:
     return np.where(jumps, np.nan, angles)
 
 
-def _curves(material: Material, neuron: int, predictor: str) -> dict[str, Any]:
-    tickets = _tickets(material, neuron)
+def _curves(material: Material) -> Curves:
+    """What gives the quantities of a neuron by a source, each computed once."""
+
+    @lru_cache(_KEPT)
+    def curves(neuron: int, source: str) -> dict[str, Any]:
+        tickets = material.race.tickets(neuron).sel(step=material.steps)
+        return {name: _of(tickets, source, name) for name in _QUANTITIES}
+
+    return curves
+
+
+def _beside(curves: Curves, neuron: int, predictor: str, names: Iterable[str]) -> dict[str, Any]:
+    """Quantities (frequency, step) of the network and of a predictor."""
+    sources = {"network": NETWORK, "theory": predictor}
     return {
-        f"{name}_{kind}": _of(tickets, source, name)
-        for name in _QUANTITIES
-        for kind, source in (("network", NETWORK), ("theory", predictor))
+        f"{name}_{kind}": curves(neuron, source)[name]
+        for name in names
+        for kind, source in sources.items()
     }
 
 
@@ -143,7 +158,7 @@ def _lines(source: ColumnDataSource, name: str, desk: Desk) -> Any:
     return figure
 
 
-def _plane(material: Material, desk: Desk) -> Any:
+def _plane(material: Material, desk: Desk, curves: Curves) -> Any:
     winning, kept = material.winning, material.race.neurons
     figure = plot(
         "Phase plane: click a neuron",
@@ -186,7 +201,7 @@ def _plane(material: Material, desk: Desk) -> Any:
         legend_label="neurons to choose",
     )
     choosing(dots, desk)
-    _path(material, desk, figure)
+    _path(material, desk, figure, curves)
     legend_above(figure)
     return figure
 
@@ -197,18 +212,13 @@ def _around(values: Any) -> tuple[float, float]:
     return (0.8 * some.min(), 1.3 * some.max()) if some.size else (0.1, 1.0)
 
 
-def _path(material: Material, desk: Desk, figure: Any) -> None:
+def _path(material: Material, desk: Desk, figure: Any, curves: Curves) -> None:
     """The way of the chosen neuron's winner, by the network and by theory, and where it is."""
 
     def path(neuron: int, predictor: str) -> dict[str, Any]:
-        tickets = _tickets(material, neuron).sel(
-            frequency=[int(material.winner.sel(neuron=neuron))]
-        )
-        return {
-            f"{name}_{kind}": _of(tickets, source, name)[0]
-            for name in ("misalignment", "beta")
-            for kind, source in (("network", NETWORK), ("theory", predictor))
-        }
+        won = int(material.winner.sel(neuron=neuron)) - 1
+        both = _beside(curves, neuron, predictor, ("misalignment", "beta"))
+        return {name: values[won] for name, values in both.items()}
 
     way = desk.source([desk["neuron"], desk["predictor"]], path)
     for kind, look in (("network", NETWORK_LINE), ("theory", THEORY_LINE)):
