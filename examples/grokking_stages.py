@@ -38,23 +38,24 @@ def memorising_steps(measured: Stages) -> list[int]:
 
 def draw_all(run: nets.Run, measured: Stages, out: Path) -> None:
     """Every figure of the stages on one page."""
-    figure = plt.figure(figsize=(21, 24), layout="constrained")
-    progress, memorising, *weights, theory = figure.subfigures(5, 1)
-    axes = progress.subplots(1, 4)
+    maps = heatmaps(run, measured)
+    rows = [2, 2, maps.sizes["step"], 2]
+    figure = plt.figure(figsize=(11, 4 * sum(rows)), layout="constrained")
+    progress, memorising, weights, theory = figure.subfigures(4, 1, height_ratios=rows)
+    axes = progress.subplots(2, 2).ravel()
     draw.loss_curves(measured, axes[0])
     draw.accuracy_curves(measured, axes[1])
     draw.misalignment_curve(measured, axes[2])
     draw.sparsity_and_norm(measured, axes[3])
-    axes = memorising.subplots(1, 4)
+    axes = memorising.subplots(2, 2).ravel()
     for ax, step in zip(axes, memorising_steps(measured), strict=False):
         draw.accuracy_grid(measured, step, ax)
     draw.common_to_rare(measured, axes[3])
-    maps = heatmaps(run, measured)
-    for row, layer in zip(weights, ("theta", "xi"), strict=True):
-        axes = row.subplots(1, maps.sizes["step"], squeeze=False)[0]
-        for ax, step in zip(axes, maps.step.values, strict=True):
+    axes = weights.subplots(maps.sizes["step"], 2, squeeze=False)
+    for row, step in zip(axes, maps.step.values, strict=True):
+        for ax, layer in zip(row, ("theta", "xi"), strict=True):
             draw.weight_heatmap(maps, layer, int(step), ax)
-    axes = theory.subplots(1, 4)
+    axes = theory.subplots(2, 2).ravel()
     draw.force_balance(measured, axes[0])
     draw.non_feature_decay(measured, non_feature_decay(measured), axes[1])
     draw.lottery_agreement(measured, perturbed_lottery(run, measured), axes[2])

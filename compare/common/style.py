@@ -145,7 +145,7 @@ def figure_svg(figure: Figure) -> str:
 
 
 def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
-    """Write a figure to a file of its own, whole or not at all, and never over one that is there.
+    """Write a figure, `legible`, to a file of its own: whole or not at all, never over another.
 
     Parameters
     ----------
@@ -160,6 +160,7 @@ def save_figure(figure: Figure, path: Path, **options: Any) -> Path:
     FileExistsError
         If there is a file of that name.
     """
+    legible(figure)
     kind = path.suffix.removeprefix(".")
     create_file(path, lambda file: figure.savefig(file, format=kind, **options))
     return path

@@ -182,8 +182,10 @@ def accuracy_grid(staged: Stages, step: int, ax: Axes) -> Axes:
         handles=patches,
         fontsize="small",
         loc="upper center",
-        bbox_to_anchor=(0.5, -0.12),
+        bbox_to_anchor=(0.5, -0.18),
         ncols=3,
+        columnspacing=0.8,
+        handlelength=1,
     )
     ax.set(title=f"network, step {step} (pale: wrong)", xlabel="y", ylabel="x", aspect="equal")
     return ax

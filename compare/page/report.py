@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from grokode.compare.common.arguments import check_file, check_run
 from grokode.compare.common.claims import Verdict, claims_table
 from grokode.compare.common.sheets import Sheet
-from grokode.compare.common.style import legible, save_figure
+from grokode.compare.common.style import save_figure
 from grokode.compare.page.html import Section, write_page
 from grokode.compare.page.parts import Answer, about, answer, training
 from grokode.compare.question import Question
@@ -121,7 +121,7 @@ def write_answers(
         if pictures is not None:
             file = pictures / f"{sheet.name}.png"
             if not file.exists():  # drawn before the command was interrupted, the same as now
-                save_figure(legible(figure), file, dpi=150, bbox_inches="tight")
+                save_figure(figure, file, dpi=150, bbox_inches="tight")
         return figure
 
     sections = []

@@ -40,11 +40,11 @@ def tell(question: "Question", measured: "Datasets", json: bool) -> None:
 
 def draw_sheet(question: "Question", measured: "Datasets", name: str, path: Path) -> None:
     """Write one of a question's sheets to a file."""
-    from grokode.compare.common.style import legible, save_figure
+    from grokode.compare.common.style import save_figure
 
     sheets = question.sheets(measured)
     sheet = next((sheet for sheet in sheets if sheet.name == name), None)
     if sheet is None:
         raise ValueError(f"there is nothing to draw; grokode's {question.name} has no numbers here")
-    save_figure(legible(sheet.draw()), path, dpi=150)
+    save_figure(sheet.draw(), path, dpi=150)
     note(f"wrote {path}")
