@@ -55,7 +55,7 @@ def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 3600) -> No
     print(f"generalises from epoch {states.attrs['drop_step'] / states.attrs['epoch']:.0f}")
     print(right.to_series().to_string())
     print(states.isel(step=-1).drop_dims("length").to_dataframe().T.to_string())
-    figure, axes = plt.subplots(1, 3, figsize=(15, 4.5), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
     figures.state_counts(states, axes[0])
     figures.losses(states, axes[1])
     figures.automaton(machine, axes[2])

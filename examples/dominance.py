@@ -44,7 +44,7 @@ def main(out: Path, p: int = 23, neurons: int = 300) -> None:
         lottery.dominance_scaling(MODULI, KAPPAS, neurons, seed=0, initialisation=initialisation)
         for initialisation in ("gaussian", "equal")
     ]
-    figure, axes = plt.subplots(1, 3, figsize=(15, 5), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(11, 5), layout="constrained")
     dominance_distribution(times, axes[0])
     dominance_scaling(scalings, "p", axes[1])
     dominance_scaling(scalings, "kappa", axes[2])

@@ -51,7 +51,7 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
     )
     with tempfile.TemporaryDirectory() as folder:
         budget = budget_over_steps(nets.train(config, Path(folder) / "run"))
-    figure, axes = plt.subplots(1, 2, figsize=(13, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
     budget_history(budget, axes[0])
     last = budget.isel(step=-1)
     budget_bars(last, axes[1])

@@ -45,8 +45,8 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
     for row in mechanism_table(measured):
         print(f"{row[0]:<12}{row[1]:<76}" + "  ".join(f"{cell:>9}" for cell in row[2:]))
     parts = measured
-    figure, axes = plt.subplots(4, 3, figsize=(17, 19), layout="constrained")
-    (fit_in, fit_out, ratio), (heat, doubling, circles), (bars, balance, sizes), last = axes
+    figure, axes = plt.subplots(6, 2, figsize=(11, 25), layout="constrained")
+    fit_in, fit_out, ratio, heat, doubling, circles, bars, balance, sizes, *last = axes.ravel()
     figures.weights_with_cosine(parts["fits"], 0, "theta", fit_in)
     figures.weights_with_cosine(parts["fits"], 0, "xi", fit_out)
     figures.participation_histogram(parts["sparsity"], ratio)

@@ -47,7 +47,7 @@ def main(out: Path, p: int = 23, neurons: int = 128, steps: int = 12_000) -> Non
         run = nets.train(config, Path(folder) / "run")
         pair = compare.trajectories(run)
         errors = compare.trajectory_errors(pair)
-        figure, axes = plt.subplots(1, 3, figsize=(14, 4), layout="constrained")
+        figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
         figures.tickets(pair, 0, "beta", axes[0])
         figures.error_curves(errors, axes[1])
         figures.loss_curve(run.metrics, p, axes[2])

@@ -53,7 +53,9 @@ def main(out: Path, length: int = 6, neurons: int = 30, steps: int = 3600) -> No
         pairs = mergers.pair_theory(run, sigma)
     scored = mergers.score(pairs)
     print(scored.accuracy.to_series().unstack("criterion"))
-    figure, axes = plt.subplots(1, 3, figsize=(16, 4.5), layout="constrained")
+    figure, axes = plt.subplots(
+        1, 3, figsize=(11, 4.5), layout="constrained", width_ratios=[1, 1, 1.6]
+    )
     for ax, begin in zip(axes, ("start", "plateau"), strict=False):
         figures.pair_distances(pairs, begin, ax)
         ax.set_title(f"from the {begin}")

@@ -66,7 +66,7 @@ def main(
             runs[spread] = nets.train(config, Path(folder) / f"{spread:g}", initial=start)
         networks = corollary_of_runs(runs)
         scored = compare.winners(runs[spreads[-1]])
-    figure, axes = plt.subplots(1, 2, figsize=(13, 5.6), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(11, 5.6), layout="constrained")
     corollary_curve(corollary(p, kappa=kappa), axes[0], networks)
     figures.accuracy_by_predictor(scored, axes[1])
     axes[1].set_title(f"network of spread {spreads[-1]:g}", pad=20)
