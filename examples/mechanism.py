@@ -45,20 +45,23 @@ def main(out: Path, p: int = 23, neurons: int = 512, steps: int = 10_000) -> Non
     for row in mechanism_table(measured):
         print(f"{row[0]:<12}{row[1]:<76}" + "  ".join(f"{cell:>9}" for cell in row[2:]))
     parts = measured
-    figure, axes = plt.subplots(6, 2, figsize=(11, 25), layout="constrained")
-    fit_in, fit_out, ratio, heat, doubling, circles, bars, balance, sizes, *last = axes.ravel()
-    figures.weights_with_cosine(parts["fits"], 0, "theta", fit_in)
-    figures.weights_with_cosine(parts["fits"], 0, "xi", fit_out)
-    figures.participation_histogram(parts["sparsity"], ratio)
-    figures.basis_heatmap(parts["coefficients"], "theta", heat)
-    phase_figures.phase_doubling_scatter(parts["doubling"], doubling)
-    phase_figures.phase_circles(parts["doubling"], 1, circles)
-    phase_figures.resultant_bars(parts["uniformity"], bars)
-    phase_figures.frequency_bars(parts["balance"], balance)
-    phase_figures.magnitude_strips(parts["doubling"], parts["homogeneity"], "theta", sizes)
-    figures.leakage_bars(parts["leakage"], "theta", last[0])
-    figures.preservation_curves(measured["history"], last[1])
-    figures.activation_swap_bars(parts["swap"], last[2])
+    rows = ["fit_in fit_out", "ratio doubling", "heat", "circles", "bars", "balance sizes"]
+    rows += ["leakage preserved", "swap"]
+    figure, at = plt.subplot_mosaic(
+        [(row.split() * 2)[:2] for row in rows], figsize=(11, 30), layout="constrained"
+    )
+    figures.weights_with_cosine(parts["fits"], 0, "theta", at["fit_in"])
+    figures.weights_with_cosine(parts["fits"], 0, "xi", at["fit_out"])
+    figures.participation_histogram(parts["sparsity"], at["ratio"])
+    figures.basis_heatmap(parts["coefficients"], "theta", at["heat"])
+    phase_figures.phase_doubling_scatter(parts["doubling"], at["doubling"])
+    phase_figures.phase_circles(parts["doubling"], 1, at["circles"])
+    phase_figures.resultant_bars(parts["uniformity"], at["bars"])
+    phase_figures.frequency_bars(parts["balance"], at["balance"])
+    phase_figures.magnitude_strips(parts["doubling"], parts["homogeneity"], "theta", at["sizes"])
+    figures.leakage_bars(parts["leakage"], "theta", at["leakage"])
+    figures.preservation_curves(measured["history"], at["preserved"])
+    figures.activation_swap_bars(parts["swap"], at["swap"])
     save_figure(figure, out, dpi=110)
     plt.close(figure)
     print(f"wrote {out}")

@@ -43,7 +43,8 @@ def test_all_jobs_are_run_and_all_they_tell_is_kept(tmp_path):
     assert kept["unfinished"] == {"broken": "exit status 3"}
     assert kept["rows"] == results["rows"]
     assert MACHINE.items() <= kept["machine"].items()
-    assert kept["versions"]["torch"] == torch.__version__
+    # A build of the index has a name of its own, 2.13.0+cu130, where the package has 2.13.0.
+    assert kept["versions"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 
 def test_what_was_measured_is_kept_when_the_time_is_up(tmp_path, monkeypatch):

@@ -92,7 +92,7 @@ def loss_gradient(
         logits = values[0]
         return loss(values, part)
 
-    with one_thread_below(len(pairs) * len(theta)):
+    with one_thread_below(len(pairs) * layers.xi.shape[-1]):
         Gradient(examples, activation, watched, layers, gradients)(step=0)
         losses = torch.nn.functional.cross_entropy(logits, answers, reduction="none")
     return Pass(
