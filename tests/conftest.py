@@ -9,11 +9,10 @@ import pytest
 def pytest_configure(config):
     """Workers side by side have a thread each: two that share their cores wait for one another.
 
-    So do the commands that they start. Tests of several threads ask for them.
+    Tests of several threads ask for them.
     """
     if hasattr(config, "workerinput"):
         numba.set_num_threads(1)
-        os.environ["NUMBA_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
