@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy
 import xarray as xr
 from matplotlib.axes import Axes
-from scipy import stats
 
 from grokode.compare.common.style import NETWORK, SEQUENTIAL, say
 from grokode.compare.registry import QUESTIONS
@@ -112,7 +112,7 @@ def _curve(values: xr.DataArray, axis: str, show: str, ax: Axes) -> Axes:
     numeric = np.issubdtype(at.dtype, np.number)
     x = at if numeric else np.arange(len(at))
     mean, count = values.mean("seed"), values.count("seed")
-    half = values.std("seed", ddof=1) / np.sqrt(count) * stats.t.ppf(0.975, count - 1)
+    half = values.std("seed", ddof=1) / np.sqrt(count) * scipy.stats.t.ppf(0.975, count - 1)
     ax.plot(x, mean, **NETWORK)
     ax.fill_between(x, mean - half, mean + half, color=NETWORK["color"], alpha=0.2)
     ax.plot(x, values.transpose(axis, "seed"), ".", color=NETWORK["color"], markersize=4)

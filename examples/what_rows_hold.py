@@ -24,12 +24,11 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import xarray as xr
-from numpy.typing import NDArray
 
 from grokode import nets
 from grokode.compare.common.outputs import outputs
 from grokode.compare.common.style import save_figure
-from grokode.theory.kept import parse_kept
+from grokode.theory.kept import parse_kept, part_of
 
 SHARES = {"rows": "#D55E00", "first harmonics": "#0072B2", "the rest": "0.6"}
 ANSWERS = {"network": "k", "without rows": "#009E73", "first harmonics": "#0072B2"}
@@ -96,7 +95,7 @@ def measured(run: nets.Run) -> xr.Dataset:
     for at in range(spectra.sizes["step"]):
         logits = outputs(spectra.isel(step=at), run.config.activation).reshape(p, p, p)
         logits -= logits.mean(-1, keepdims=True)
-        in_rows, in_first = (_part(logits, mask) for mask in (rows, first))
+        in_rows, in_first = (part_of(logits, mask) for mask in (rows, first))
         sizes = [float((part**2).sum() / (logits**2).sum()) for part in (in_rows, in_first)]
         given = [part.argmax(-1) for part in (logits, logits - in_rows, in_first)]
         own = np.take_along_axis(in_rows, answers[..., None], -1)[..., 0]
@@ -116,11 +115,6 @@ def measured(run: nets.Run) -> xr.Dataset:
             "pairs": list(PUSHED),
         },
     )
-
-
-def _part(logits: NDArray[np.float64], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Their kept modes."""
-    return np.fft.irfftn(np.fft.rfftn(logits) * mask, s=logits.shape, axes=(0, 1, 2))
 
 
 if __name__ == "__main__":

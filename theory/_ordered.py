@@ -5,10 +5,9 @@ from typing import Any
 import numba as nb
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from grokode.theory._updates import sigma
-from grokode.theory.kept import Kept
+from grokode.theory.kept import Kept, part_of
 
 __all__ = ["Ordered"]
 
@@ -32,7 +31,7 @@ class Ordered:
         """Kept logits (u, p) less the margins, and margins (u) if they are kept."""
         values, _ = self._activate(theta)
         whole = values @ xi.T
-        logits = self._cut(whole)[self._rows]
+        logits = part_of(whole, self._mask)[self._rows]
         if not self._margins:
             return logits, None
         margins = whole[np.arange(len(whole)), self._answers] - whole.mean(1)
@@ -43,7 +42,7 @@ class Ordered:
         p, neurons = xi.shape
         by_logits = np.zeros((p * p, p), self._dtype)
         by_logits[self._rows] = residual
-        by_logits = self._cut(by_logits)
+        by_logits = part_of(by_logits, self._mask)
         if force is not None:
             by_logits[self._rows] -= force[:, None] / p
             by_logits[self._rows, self._answers[self._rows]] += force
@@ -59,12 +58,6 @@ class Ordered:
         values, slopes = np.empty_like(z), np.empty_like(z)
         _activate(self._code, z.reshape(-1), values.reshape(-1), slopes.reshape(-1))
         return values, slopes
-
-    def _cut(self, grid: Array) -> Array:
-        """Its kept modes, of values (x p + y, j)."""
-        p = grid.shape[1]
-        spectrum = fft.rfftn(grid.reshape(p, p, p)) * self._mask
-        return fft.irfftn(spectrum, s=(p, p, p)).reshape(p * p, p)
 
 
 @nb.njit(cache=True)

@@ -1,5 +1,7 @@
 """Kernels on all threads, and calls side by side that have a thread each.
 
+What has one thread runs code without a parallel loop: it is compiled in less than half of the time.
+
 GNU OpenMP, numba's usual threading layer on Linux, ends a process that was forked after its first
 parallel loop, and a pool would wait for it for ever. A child of a process whose threads run is
 given the same loop on one thread.
@@ -55,7 +57,10 @@ _here = _Here()
 
 
 def _one_thread() -> bool:
-    return _alone or _here.alone or (_here.crew is not None and _here.crew.working > 1)
+    """Whether a loop that begins now, in this thread of Python's, is not to be shared."""
+    if _alone or _here.alone or (_here.crew is not None and _here.crew.working > 1):
+        return True
+    return bool(nb.get_num_threads() == 1)
 
 
 def parallel(function: Function, *, cache: bool = True, fastmath: Any = False) -> Function:

@@ -8,6 +8,7 @@ next one, so lanes never wait for each other.
 """
 
 import hashlib
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -95,12 +96,15 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any]) -> An
     # numba finds compiled code, in its cache and when it links what several processes have cached,
     # by the names of functions alone. So these have to tell everything the code depends on.
     files = (__file__, _stepper.__file__, systems.__file__, tableaus.__file__)
+    # What stands in this package changes with its file alone; others' code is not kept on disk.
+    shipped = rhs.__module__.startswith("grokode.theory.")
+    if shipped:
+        files += (inspect.getfile(rhs),)
     content = b"".join(Path(file).read_bytes() for file in files)
     system = f"{rhs.__module__}.{rhs.__qualname__}.{groups}.{method}".encode()
     key = f"{method}_{hashlib.sha256(content + system).hexdigest()[:16]}"
     run = _chunk_runner(method, groups, rhs, key)
     integrate = renamed(_integrate, key, _run=run)
-    shipped = rhs.__module__ == systems.__name__
     return parallel(integrate, cache=shipped)
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft
 
 from grokode.theory._projections import (
     all_pairs,
@@ -25,7 +24,7 @@ from grokode.theory._projections import (
     pull_back,
     scatter,
 )
-from grokode.theory.kept import Kept
+from grokode.theory.kept import Kept, part_of
 from grokode.theory.rule import TrainingRule
 
 __all__ = ["Projected", "Whole", "directions_of", "ordered_shares", "shares"]
@@ -198,7 +197,7 @@ class Whole:
         whole = hidden @ xi.T
         grid = np.empty((len(xi) ** 2, len(xi)), xi.dtype)
         grid[self._here] = grid[self._there] = whole
-        logits = self._cut(grid)[self._here[self._rows]]
+        logits = part_of(grid, self._mask)[self._here[self._rows]]
         if not self._margins:
             return logits, None
         margins = whole[np.arange(len(whole)), self._answers] - whole.mean(1)
@@ -209,7 +208,7 @@ class Whole:
         p, neurons = theta.shape
         grid = np.zeros((p * p, p), xi.dtype)
         grid[self._here[self._rows]] = residual
-        cut = self._cut(grid)
+        cut = part_of(grid, self._mask)
         by_logits = self._once * (cut[self._here] + cut[self._there])
         if force is not None:
             by_logits[self._rows] -= force[:, None] / p
@@ -224,12 +223,6 @@ class Whole:
         none = np.empty((0, p, neurons), xi.dtype)
         pull_back(theta, xi, *kernel, none, none[:, 0, 0], hidden, gradient)
         return gradient
-
-    def _cut(self, grid: Array) -> Array:
-        """Its kept modes, of values (x p + y, j)."""
-        p = grid.shape[1]
-        spectrum = fft.rfftn(grid.reshape(p, p, p)) * self._mask
-        return fft.irfftn(spectrum, s=(p, p, p)).reshape(p * p, p)
 
 
 class Room:

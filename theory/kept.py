@@ -19,9 +19,10 @@ is what makes them cheap; slants and the symmetric part are cut out of the whole
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 
-__all__ = ["DEFAULT", "SETS", "Kept", "parse_kept"]
+__all__ = ["DEFAULT", "SETS", "Kept", "parse_kept", "part_of"]
 
 PLANES: dict[str, tuple[tuple[int, int], ...]] = {
     "rows": ((1, 0), (0, 1)),
@@ -139,3 +140,25 @@ def parse_kept(text: str) -> Kept:
         orders[0] if orders else None,
         not text.endswith("-margins"),
     )
+
+
+def part_of(logits: NDArray[np.floating], mask: NDArray[np.bool_]) -> NDArray[np.floating]:
+    """The kept modes of logits.
+
+    Parameters
+    ----------
+    logits : array (p, p, p) or (p p, p)
+        Over x, y and j.
+    mask : array (p, p, (p + 1) / 2) of bool
+        From `Kept.mask`.
+
+    Examples
+    --------
+    >>> logits = np.add.outer(np.add.outer([0.0, 1, 2], [0, 5, 1]), [0, 0, 0])
+    >>> float(np.abs(part_of(logits, parse_kept("rows").mask(3))).max())  # nothing depends on j
+    0.0
+    """
+    p = logits.shape[-1]
+    spectrum = scipy.fft.rfftn(logits.reshape(p, p, p)) * mask
+    part: NDArray[np.floating] = scipy.fft.irfftn(spectrum, s=(p, p, p))
+    return part.reshape(logits.shape)

@@ -6,12 +6,13 @@ constants are taken from SciPy) and the classical RK4.
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.polynomial import Polynomial
 from numpy.typing import NDArray
-from scipy.integrate import DOP853 as _SCIPY_DOP853
 
 Array = NDArray[Any]
 
@@ -110,7 +111,7 @@ def get_method(name: str) -> Tableau:
     """
     if not isinstance(name, str) or name not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {name!r}")
-    return METHODS[name]
+    return METHODS[name]()
 
 
 def _lower(rows: list[list[float]]) -> Array:
@@ -208,14 +209,15 @@ def _tsit5() -> Tableau:
 def _dopri853() -> Tableau:
     x = Polynomial([0.0, 1.0])
     main, total = 13, 16
+    published = scipy.integrate.DOP853
     a = np.zeros((total, total))
-    a[:12, :12] = _SCIPY_DOP853.A
-    a[12, :12] = _SCIPY_DOP853.B
-    a[main:] = _SCIPY_DOP853.A_EXTRA
+    a[:12, :12] = published.A
+    a[12, :12] = published.B
+    a[main:] = published.A_EXTRA
     # SciPy nests its dense output as x (F0 + (1-x) (F1 + x (F2 + (1-x) (F3 + ...)))).
     first, last = np.eye(total)[[0, 12]]
     increment = a[12]
-    nested = [increment, first - increment, 2 * increment - first - last, *_SCIPY_DOP853.D]
+    nested = [increment, first - increment, 2 * increment - first - last, *published.D]
     dense = [Polynomial([0.0])] * total
     for i, weights in enumerate(reversed(nested)):
         dense = [
@@ -225,13 +227,13 @@ def _dopri853() -> Tableau:
     return Tableau(
         name="dopri853",
         order=8,
-        c=np.concatenate([_SCIPY_DOP853.C, [1.0], _SCIPY_DOP853.C_EXTRA]),
+        c=np.concatenate([published.C, [1.0], published.C_EXTRA]),
         a=a,
         stages=main,
-        errors=np.array([_SCIPY_DOP853.E5, _SCIPY_DOP853.E3]),
+        errors=np.array([published.E5, published.E3]),
         dense=_polynomials(dense),
     )
 
 
-METHODS = {tableau.name: tableau for tableau in (_tsit5(), _dopri853(), _rk4())}
-"""Methods by name: ``tsit5`` and ``dopri853`` adapt their steps, ``rk4`` has a fixed one."""
+METHODS = {"tsit5": cache(_tsit5), "dopri853": cache(_dopri853), "rk4": cache(_rk4)}
+"""Makers of methods: ``tsit5`` and ``dopri853`` adapt their steps, ``rk4`` has a fixed one."""

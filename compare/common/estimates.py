@@ -3,11 +3,9 @@
 from collections.abc import Callable, Mapping
 
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import NDArray
-from scipy import stats
-from statsmodels.regression.linear_model import OLS
-from statsmodels.tools import add_constant
 
 from grokode.compare.common.missing import NotMeasured
 
@@ -78,7 +76,7 @@ def block_permutation(
         raise NotMeasured(f"too few blocks ({len(starts)} of {block}; {FEWEST} are needed)")
     blocks = [np.arange(start, min(start + block, len(score))) for start in starts]
     rng = np.random.default_rng(seed)
-    x, y = stats.zscore(score), stats.zscore(accuracy) / len(accuracy)
+    x, y = scipy.stats.zscore(score), scipy.stats.zscore(accuracy) / len(accuracy)
     order = [rng.permutation(len(blocks)) for _ in range(draws)]
     drawn = np.array([x[np.concatenate([blocks[i] for i in one])] @ y for one in order])
     return float((1 + np.sum(abs(drawn) >= abs(x @ y) - ROUNDING)) / (1 + draws))
@@ -119,11 +117,15 @@ def regression(accuracy: Array, baselines: Mapping[str, Array], score: Array) ->
     for name, values in zip(columns, standard, strict=True):
         if _is_constant(values):
             raise NotMeasured(f"{name} is constant")
-    standard = stats.zscore(standard, axis=1)
+    standard = scipy.stats.zscore(standard, axis=1)
     if _is_constant(y):
         raise NotMeasured("test accuracy is constant")
     if np.linalg.matrix_rank(standard.T) < len(standard):
         raise NotMeasured("the baselines and the score are collinear")
+    # Imported where it is used: every command would wait for it.
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.tools import add_constant
+
     lags, models = newey_west_lags(len(y)), ("without", "with_score")
     r2 = np.empty(2)
     coefficient, interval = (
@@ -223,7 +225,7 @@ def pooled(values: Array) -> xr.Dataset:
         z = np.arctanh(np.clip(known, -1 + 1e-12, 1 - 1e-12))
         mean = np.tanh(z.mean())
     if len(known) > 1:
-        half = stats.sem(z) * stats.t.ppf(0.975, len(z) - 1)
+        half = scipy.stats.sem(z) * scipy.stats.t.ppf(0.975, len(z) - 1)
         interval = np.tanh(z.mean() + np.array([-half, half]))
     return xr.Dataset(
         {
@@ -257,7 +259,7 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     >>> [round(end, 3) for end in wilson(5, 10)]
     [0.237, 0.763]
     """
-    low, high = stats.binomtest(int(hits), n).proportion_ci(method="wilson")
+    low, high = scipy.stats.binomtest(int(hits), n).proportion_ci(method="wilson")
     return float(low), float(high)
 
 
@@ -305,4 +307,4 @@ def pearson(x: Array, y: Array) -> float:
 
 def spearman(x: Array, y: Array) -> float:
     """Spearman's, with average ranks where values are equal."""
-    return float(stats.spearmanr(x, y).statistic)
+    return float(scipy.stats.spearmanr(x, y).statistic)

@@ -135,9 +135,9 @@ def figure_svg(figure: Figure) -> str:
     buffer = io.StringIO()
     layout = legible(figure).get_layout_engine()
     if layout is not None:
-        # Laid out here: to be saved, the figure would be drawn once more only for that.
+        # Laid out here: to be saved, a figure with an engine is drawn once more only for that.
         layout.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
     with mpl.rc_context({"svg.hashsalt": "grokode"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

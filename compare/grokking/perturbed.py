@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.regression.linear_model import OLS
-from statsmodels.tools import add_constant
 
 from grokode.compare.common.estimates import FEWEST, newey_west_lags, wilson
 from grokode.compare.common.observe import training_rule
@@ -193,6 +191,10 @@ def decay_fit(steps: ArrayLike, sizes: ArrayLike) -> tuple[float, float, float, 
     at, values = at[values > 0], values[values > 0]
     if len(at) < 3:
         return np.nan, np.nan, np.nan, np.nan
+    # Imported where it is used: every command would wait for it.
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.tools import add_constant
+
     # In units of the whole stretch, so that neither column of the regression dwarfs the other.
     span = at[-1] - at[0]
     regressors = add_constant((at - at[0]) / span)

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 __all__ = [
     "FEWEST",
@@ -167,7 +166,7 @@ def frequency_balance(spectrum: xr.Dataset) -> xr.Dataset:
             "too few for a chi-square test"
         )
     else:
-        chi_square, p_value = stats.chisquare(counts)
+        chi_square, p_value = scipy.stats.chisquare(counts)
     return xr.Dataset(
         {
             "neurons": ("frequency", counts, {"long_name": "neurons that a frequency won"}),
@@ -257,6 +256,9 @@ def phase_uniformity(spectrum: xr.Dataset, orders: Sequence[int] = ORDERS) -> xr
         weighted = np.abs(turns @ weights) / weights.sum(0)
         random = np.sqrt(np.pi / counts) / 2
         p_values = np.where(counts >= FEWEST, rayleigh(resultant, counts), np.nan)
+    # Imported where it is used: every command would wait for it.
+    from statsmodels.stats.multitest import multipletests
+
     adjusted = np.full(p_values.shape, np.nan)
     tested = np.isfinite(p_values)
     if tested.any():
@@ -265,7 +267,7 @@ def phase_uniformity(spectrum: xr.Dataset, orders: Sequence[int] = ORDERS) -> xr
     noise, noise_p_value = np.full((2, len(n)), np.nan)
     if some.any():
         noise = (counts * resultant**2)[:, some].mean(-1)
-        noise_p_value = stats.chi2.cdf(2 * some.sum() * noise, 2 * some.sum())
+        noise_p_value = scipy.stats.chi2.cdf(2 * some.sum() * noise, 2 * some.sum())
     reason = "" if some.any() else f"no frequency has {FEWEST} neurons to test"
     cells = ("order", "frequency")
     return xr.Dataset(

@@ -5,6 +5,7 @@ LONG = {
     "closing_proposition_1": "six minutes on one core",
     "grokking_interventions": "an hour on one core",
     "grokking_stages": "a few minutes on one core",
+    "how_far_determined": "four minutes on one core",
     "progress_measures": "half a minute on one core",
     "proposition_1": "half a minute on one core",
     "published_configurations": "half an hour on two cores",

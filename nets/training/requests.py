@@ -62,12 +62,12 @@ def check_seeds(
     check_config(config)
     if seeds is not None and not isinstance(seeds, Iterable):
         raise ValueError(f"seeds must be a sequence of integers, got {seeds!r}")
-    asked = [config.seed] if seeds is None else islice(seeds, MOST_SEEDS + 1)
-    chosen = tuple(config.replace(seed=seed).seed for seed in asked)
-    if len(chosen) > MOST_SEEDS:
+    asked = [config.seed] if seeds is None else list(islice(seeds, MOST_SEEDS + 1))
+    if len(asked) > MOST_SEEDS:
         raise ValueError(
             f"seeds must be {MOST_SEEDS} at most, got more; train them in several runs"
         )
+    chosen = tuple(config.replace(seed=seed).seed for seed in asked)
     if not chosen or len(set(chosen)) != len(chosen):
         raise ValueError(f"seeds must be different integers >= 0, got {list(chosen)}")
     if intervention is not None:
