@@ -95,7 +95,7 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any]) -> An
     """`_integrate` for a method and a system, compiled."""
     # numba finds compiled code, in its cache and when it links what several processes have cached,
     # by the names of functions alone. So these have to tell everything the code depends on.
-    files = (__file__, _stepper.__file__, systems.__file__, tableaus.__file__)
+    files: tuple[str, ...] = (__file__, _stepper.__file__, systems.__file__, tableaus.__file__)
     # What stands in this package changes with its file alone; others' code is not kept on disk.
     shipped = rhs.__module__.startswith("grokode.theory.")
     if shipped:
