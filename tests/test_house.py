@@ -43,7 +43,7 @@ FLOORS = {
         {"__init__"},
     ],
     "nets": [
-        {"records", "threads", "training/__init__"},
+        {"records", "threads", "workers", "training/__init__"},
         {"tasks/base", "tasks/modular", "tasks/dihedral", "tasks/examples", "tasks/machines"},
         {"tasks/squares", "tasks/sequences"},
         {"tasks/automata", "tasks/parity", "tasks/__init__"},
@@ -63,7 +63,6 @@ FLOORS = {
             "networks/__init__",
             "training/graphs",
             "training/optimizers",
-            "training/workers",
         },
         {"training/config", "training/presets", "training/ensemble", "training/memory"},
         {"training/interventions", "runs/layout", "runs/record"},

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from xarray.core import indexing
 
 from grokode.files import PARTIAL
 from grokode.nets.runs.layout import Plan
+from grokode.nets.workers import Workers
 
 __all__ = [
     "GROUP",
@@ -148,11 +148,9 @@ def sync_all(handles: Sequence[int], folders: Iterable[Folder] = ()) -> None:
         *(folder.sync for folder in folders),
     ]
     try:
-        if len(jobs) == 1:
-            jobs[0]()
-        elif jobs:
-            with ThreadPoolExecutor(min(8, len(jobs))) as pool:
-                list(pool.map(lambda job: job(), jobs))
+        if jobs:
+            with Workers.of(min(8, len(jobs))) as workers:
+                workers.run(jobs)
     finally:
         for handle in handles:
             os.close(handle)

@@ -15,7 +15,7 @@ from grokode.nets.tasks.examples import Examples
 from grokode.nets.training.config import TrainingConfig
 from grokode.nets.training.graphs import capturing, replayed
 from grokode.nets.training.optimizers import OPTIMIZERS
-from grokode.nets.training.workers import Workers
+from grokode.nets.workers import Workers
 
 __all__ = ["Ensemble", "Intervention", "Weights"]
 

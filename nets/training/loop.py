@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from grokode.nets.threads import one_thread_below
 from grokode.nets.training import requests
 from grokode.nets.training.config import TrainingConfig, is_due
 from grokode.nets.training.ensemble import Ensemble, Intervention
-from grokode.nets.training.workers import Workers
+from grokode.nets.workers import Workers
 
 __all__ = ["DivergedError", "train"]
 
@@ -295,8 +296,10 @@ def _threads(config: TrainingConfig, seeds: int) -> Iterator[Workers]:
     """Torch's threads are those of the training: each for a seed, or all for a large product."""
     threads = torch.get_num_threads()
     shared = requests.device_of(config) == "cpu" and seeds > 1
+    # None of the others has threads of torch's own.
+    alone = partial(torch.set_num_threads, 1)
     with (
         one_thread_below(0 if shared else config.network.work(config.data)),
-        Workers.of(min(threads, seeds) if shared else 1) as workers,
+        Workers.of(min(threads, seeds) if shared else 1, alone) as workers,
     ):
         yield workers

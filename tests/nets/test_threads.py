@@ -1,14 +1,20 @@
 """Seeds shared by threads: the same bits as on one, and nothing left behind, whatever happens."""
 
+import dis
+import os
+import signal
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
 import torch
 
 from grokode import nets
+from grokode.nets import workers
 from grokode.nets.networks.fused import FusedGradient
-from grokode.nets.training.workers import Workers
+from grokode.nets.workers import Workers
 
 SILENT = {"checkpoint_every": 1000, "log_every": 1000}
 TWO_LAYER = {"p": 23, "neurons": 128, "learning_rate": 0.01, "train_fraction": 0.75, "steps": 10}
@@ -37,8 +43,27 @@ def threads():
     torch.set_num_threads(before)
 
 
-def seed_threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("seeds")]
+@pytest.fixture
+def serving(monkeypatch):
+    """Threads, beside the caller's, that share seeds just now."""
+    alive, serve = set(), workers._serve
+
+    def noted(waiting, prepare):
+        if prepare is not None:  # others sync files
+            alive.add(threading.get_ident())
+        serve(waiting, prepare)
+        alive.discard(threading.get_ident())
+
+    monkeypatch.setattr(workers, "_serve", noted)
+    return alive
+
+
+def ended(serving):
+    """Whether they end; they are told to, and nobody waits for it."""
+    deadline = time.monotonic() + 600
+    while serving and time.monotonic() < deadline:
+        time.sleep(0.001)
+    return not serving
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -60,7 +85,9 @@ def test_the_same_bits_on_one_thread_and_on_three(name, tmp_path, threads):
         np.testing.assert_allclose(values, alone.parameters[parameter], rtol=1e-4, atol=1e-6)
 
 
-def test_every_thread_takes_part_and_none_has_threads_of_its_own(tmp_path, threads, monkeypatch):
+def test_every_thread_takes_part_and_none_has_threads_of_its_own(
+    tmp_path, threads, serving, monkeypatch
+):
     threads(2)
     together, seen = threading.Barrier(2, timeout=600), {}
     computed = FusedGradient.__call__
@@ -73,11 +100,11 @@ def test_every_thread_takes_part_and_none_has_threads_of_its_own(tmp_path, threa
 
     monkeypatch.setattr(FusedGradient, "__call__", both_at_once)
     nets.train(CONFIGS["fused"], tmp_path / "run", seeds=[0, 1])
-    assert seen == {"MainThread": 1, "seeds_0": 1}
-    assert not seed_threads()
+    assert list(seen.values()) == [1, 1]
+    assert ended(serving)
 
 
-def test_where_torch_has_one_thread_no_other_is_begun(tmp_path, threads):
+def test_where_torch_has_one_thread_no_other_is_begun(tmp_path, threads, serving):
     """As in the processes of a sweep, which share the cores already."""
     threads(1)
     counts = []
@@ -85,15 +112,15 @@ def test_where_torch_has_one_thread_no_other_is_begun(tmp_path, threads):
         CONFIGS["fused"].replace(log_every=1),
         tmp_path / "run",
         seeds=[0, 1, 2],
-        on_step=lambda *_: counts.append(len(seed_threads())),
+        on_step=lambda *_: counts.append(len(serving)),
     )
     assert set(counts) == {0}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
-@pytest.mark.parametrize("where", ["MainThread", "seeds_0"])
+@pytest.mark.parametrize("where", ["here", "beside"])
 def test_an_error_in_any_thread_ends_the_training_and_leaves_it_whole(
-    tmp_path, threads, monkeypatch, where, error
+    tmp_path, threads, serving, monkeypatch, where, error
 ):
     threads(2)
     config = CONFIGS["fused"].replace(steps=40, checkpoint_every=4)
@@ -103,7 +130,7 @@ def test_an_error_in_any_thread_ends_the_training_and_leaves_it_whole(
     there = threading.Event()
 
     def interrupted(self, step):
-        if step >= 10 and threading.current_thread().name == where:
+        if step >= 10 and (threading.get_ident() in serving) == (where == "beside"):
             there.set()
             raise error
         if step >= 10:
@@ -114,7 +141,7 @@ def test_an_error_in_any_thread_ends_the_training_and_leaves_it_whole(
         patched.setattr(FusedGradient, "__call__", interrupted)
         with pytest.raises(error):
             nets.train(config, tmp_path / "run", seeds=range(6))
-    assert not seed_threads()
+    assert ended(serving)
     assert torch.get_num_threads() == 2
     assert nets.open_run(tmp_path / "run").parameters["theta"].step[-1] >= 8
     run = nets.train(config, tmp_path / "run", seeds=range(6), resume=True)
@@ -146,3 +173,54 @@ def test_after_an_error_no_further_call_is_made():
     with pytest.raises(ValueError, match="no"):
         Workers().run([fail, lambda: made.append(1)])
     assert not made
+
+
+def ended_before(instant, call):
+    """Whether a call is over before that many chances of Ctrl-C; if not, it strikes at this one.
+
+    Python looks for signals where a function begins, after a call and where a loop goes round.
+    """
+    passed, last = 0, {}
+
+    def trace(frame, event, arg):
+        nonlocal passed
+        frame.f_trace_opcodes = True
+        if event != "opcode":
+            return trace
+        if last.get(frame) in ("RESUME", "CALL", "CALL_FUNCTION_EX", "JUMP_BACKWARD"):
+            passed += 1
+        last[frame] = dis.opname[frame.f_code.co_code[frame.f_lasti]]
+        if passed == instant:
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return False
+    finally:
+        sys.settrace(None)
+    return True
+
+
+def test_ctrl_c_at_any_instant_ends_the_wait():
+    """A pool of Python's waits for ever where it strikes between taking a lock and letting go."""
+
+    def shared():
+        with Workers.of(3) as workers:
+            workers.run([int, int, int])
+
+    child = os.fork()
+    if not child:
+        instant = 1
+        while not ended_before(instant, shared):
+            instant += 1
+        os._exit(0 if instant > 20 else 1)
+    deadline = time.monotonic() + 600
+    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if ended[0] == 0:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended == (child, 0)
