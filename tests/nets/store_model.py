@@ -69,6 +69,12 @@ class StoreMachine(RuleBasedStateMachine):
             name: dict(of) if isinstance(of, dict) else of for name, of in self.published.items()
         }
         self.fresh = False
+        if self.working["logged"]:
+            # A seed fitted at the last checkpoint goes on, as there is no loss to stop at now.
+            fitted = {"step": self.working["step"], "why": "fitted"}
+            self.working["ended"] = {
+                seed: end for seed, end in self.working["ended"].items() if end != fitted
+            }
         seeds, layers, step = self.writer.last()
         assert (step, seeds) == (self.published["step"], self.published["of"])
         for name, layer in layers.items():
