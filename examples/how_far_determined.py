@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from grokode import nets
 from grokode.compare.common.observe import start_of, training_rule
 from grokode.compare.common.style import save_figure
+from grokode.compare.lottery.ladder import outside_every_theory
 from grokode.theory import TrainingRule, fourier
 from grokode.theory.harmonic_flow import harmonic_flow
 from grokode.theory.kept import parse_kept
@@ -62,7 +63,7 @@ def main(
     run : Path, optional
         A run of addition; one is trained if not given.
     step : int, optional
-        Checkpoint whose winners are asked for; the last if not given.
+        Checkpoint, after the first, whose winners are asked for; the last if not given.
     kicks : floats
         Standard deviation of the factor, about 1, that each starting weight is multiplied by.
     seeds : int
@@ -76,7 +77,9 @@ def main(
             own = nets.train(config.replace(checkpoint_every=steps), f"{temporary}/run")
         else:
             own = nets.open_run(run)
-        first, last = int(own.weights.step[0]), int(step or own.weights.step[-1])
+        _check(own, step)
+        first = int(own.weights.step[0])
+        last = int(own.weights.step[-1]) if step is None else step
         rule = replace(training_rule(own), steps=last - first, first_step=first)
         start = start_of(own.parameters.sel(step=first, drop=True).load())
         winners = _winners(own.spectra().sel(step=last))
@@ -108,6 +111,14 @@ def main(
     save_figure(figure, out, dpi=150)
     plt.close(figure)
     print(f"wrote {out}")
+
+
+def _check(run: nets.Run, step: int | None) -> None:
+    """Refuse a training that flows do not follow, and a step that is no later checkpoint."""
+    if reason := outside_every_theory(run.config):
+        raise SystemExit(f"{run.path} is outside every theory: {reason}; give another run")
+    if step is not None and step not in run.weights.step.values[1:]:
+        raise SystemExit(f"step must be a checkpoint of {run.path} after its first, got {step}")
 
 
 def _winners(spectrum: xr.Dataset) -> NDArray[np.int64]:

@@ -6,7 +6,9 @@ import os
 import signal
 import sys
 import threading
+import time
 import warnings
+from _thread import interrupt_main, start_new_thread
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
@@ -193,7 +195,7 @@ def one_line_errors() -> Iterator[None]:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=ENCODABLE)
     try:
-        with _sigterm_as_interrupt(), warnings.catch_warnings():
+        with _sigterm_as_interrupt(), _no_interrupt_lost(), warnings.catch_warnings():
             warnings.showwarning = _warn
             yield
     except _UsageError as error:
@@ -228,6 +230,28 @@ def _sigterm_as_interrupt() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _no_interrupt_lost() -> Iterator[None]:
+    """Ctrl-C where Python cannot raise, as in a callback of numba's compiler, comes once more."""
+
+    def again(lost: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            return before(lost)
+        terminated = issubclass(lost.exc_type, _Terminated)
+        start_new_thread(_interrupt_soon, (signal.SIGTERM if terminated else signal.SIGINT,))
+
+    before, sys.unraisablehook = sys.unraisablehook, again
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _interrupt_soon(number: signal.Signals) -> None:
+    time.sleep(0.05)  # until the hook is over, where it would be lost as well
+    interrupt_main(number)
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -21,12 +21,15 @@ Waiting = SimpleQueue[tuple[Callable[[], None], Ended] | None]
 class Workers:
     """The calling thread and some more.
 
+    A call must not run others by the same workers, and a forked child has none of the threads: both
+    would wait for ever.
+
     Parameters
     ----------
     others : int
         How many more.
     prepare : function, optional
-        Called once by each of the others.
+        Called once by each of the others, before its first call.
     """
 
     def __init__(self, others: int = 0, prepare: Callable[[], Any] | None = None) -> None:
@@ -85,12 +88,13 @@ class Workers:
 
 def _serve(waiting: Waiting, prepare: Callable[[], Any] | None) -> None:
     """Do what is waiting, until it is nothing."""
-    if prepare is not None:
-        prepare()
     while (job := waiting.get()) is not None:
         work, ended = job
         error: BaseException | None = None
         try:
+            if prepare is not None:
+                prepare()
+                prepare = None
             work()
         except BaseException as raised:
             error = raised

@@ -1,5 +1,6 @@
 """What the command line shows: never a command to the terminal, and never a codec error."""
 
+import ctypes
 import io
 import json
 import os
@@ -218,3 +219,26 @@ def test_sigterm_keeps_what_is_finished_and_says_so(tmp_path, request):
         "them\n"
     )
     assert open_run(run).weights.sizes["step"] >= 3
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_where_python_cannot_raise_is_not_lost(number, code, monkeypatch):
+    """Numba's compiler calls back from C, which ignores what is raised there."""
+    monkeypatch.setattr(console, "_ended", KeyboardInterrupt())
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    @ctypes.CFUNCTYPE(None)
+    def called_back():
+        signal.raise_signal(number)
+
+    def command():
+        with console.one_line_errors():
+            called_back()
+            time.sleep(60)
+
+    try:
+        with pytest.raises(SystemExit) as over:
+            command()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert over.value.code == code

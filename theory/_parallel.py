@@ -115,8 +115,8 @@ def one_thread_of_blas() -> AbstractContextManager[Any]:
 def one_thread_below(work: int) -> Iterator[None]:
     """A context in which loops, and matrix products, have one thread if there is little to do.
 
-    Threads that meet after every loop wait for the slowest: p = 23 and 512 neurons take 5 s on one
-    thread and 13 s on two that have a core each.
+    Threads that meet after every loop wait for the slowest: 3,000 steps of harmonic flow at p = 23
+    with 512 neurons take 4 s on one thread and 16 s on two, where other jobs run beside.
 
     Parameters
     ----------

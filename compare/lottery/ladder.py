@@ -35,6 +35,7 @@ __all__ = [
     "current_leaders",
     "ladder",
     "observed_spectra",
+    "outside_every_theory",
 ]
 
 
@@ -169,7 +170,7 @@ def ladder(
     """
     if predictors is not None:
         check_names("predictors", predictors)
-    if not (isinstance(affordable, int | float) and affordable >= 0):
+    if not (isinstance(affordable, int | float | np.number) and affordable >= 0):
         raise ValueError(f"affordable must be seconds, at least 0, got {affordable!r}")
     chosen = [get_predictor(name) for name in (PREDICTORS if predictors is None else predictors)]
     rule = training_rule(run, any_inputs=True)
@@ -177,7 +178,7 @@ def ladder(
     steps = observed.step.values
     rule = replace(rule, steps=int(steps[-1] - steps[0]), first_step=int(steps[0]))
     initial = start_of(run.parameters.sel(step=steps[0], drop=True).load())
-    elsewhere = _outside_every_theory(run.config)
+    elsewhere = outside_every_theory(run.config)
     left = affordable
     calls = []
     for predictor in chosen:
@@ -313,8 +314,18 @@ def _with_half_loss(path: xr.Dataset) -> xr.Dataset:
     return path.assign_attrs(half_loss=-1 if np.isnan(step) else int(step))
 
 
-def _outside_every_theory(config: TrainingConfig) -> str:
-    """What of a network's training no predictor knows of, or nothing."""
+def outside_every_theory(config: TrainingConfig) -> str:
+    """What of a network's training no predictor knows of, or ``""``.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+
+    Examples
+    --------
+    >>> outside_every_theory(TrainingConfig(p=5, neurons=4, dropout=0.1))
+    'dropout is 0.1, not 0'
+    """
     reasons = []
     if config.dropout > 0:
         reasons.append(f"dropout is {config.dropout}, not 0")

@@ -15,6 +15,7 @@ from grokode import nets
 from grokode.nets import workers
 from grokode.nets.networks.fused import FusedGradient
 from grokode.nets.workers import Workers
+from tests.attack.kills import started
 
 SILENT = {"checkpoint_every": 1000, "log_every": 1000}
 TWO_LAYER = {"p": 23, "neurons": 128, "learning_rate": 0.01, "train_fraction": 0.75, "steps": 10}
@@ -175,6 +176,14 @@ def test_after_an_error_no_further_call_is_made():
     assert not made
 
 
+def test_a_thread_that_cannot_be_prepared_is_an_error_of_the_call():
+    def fail():
+        raise ValueError("unprepared")
+
+    with pytest.raises(ValueError, match="unprepared"), Workers.of(2, fail) as workers:
+        workers.run([int, int])
+
+
 def ended_before(instant, call):
     """Whether a call is over before that many chances of Ctrl-C; if not, it strikes at this one.
 
@@ -204,23 +213,23 @@ def ended_before(instant, call):
     return True
 
 
-def test_ctrl_c_at_any_instant_ends_the_wait():
+def test_ctrl_c_at_any_instant_ends_the_wait(tmp_path):
     """A pool of Python's waits for ever where it strikes between taking a lock and letting go."""
 
     def shared():
         with Workers.of(3) as workers:
             workers.run([int, int, int])
 
-    child = os.fork()
-    if not child:
+    def strike(source, out):
         instant = 1
         while not ended_before(instant, shared):
             instant += 1
-        os._exit(0 if instant > 20 else 1)
-    deadline = time.monotonic() + 600
-    while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        assert instant > 20
+
+    child, deadline = started(strike, tmp_path, tmp_path), time.monotonic() + 600
+    while (over := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
         time.sleep(0.01)
-    if ended[0] == 0:
+    if over[0] == 0:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-    assert ended == (child, 0)
+    assert over == (child, 0)
