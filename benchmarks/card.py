@@ -23,7 +23,7 @@ __all__ = ["JOBS", "NoCardError", "card", "run"]
 LIMIT = 540.0
 """Seconds; nine minutes."""
 _LEAST = 5.0  # seconds below which no job is begun
-JOBS = ("tests", "training", "transformers", "ensembles", "lotteries", "peers")
+JOBS = ("tests", "training", "transformers", "ensembles", "lotteries", "profile", "peers")
 """By importance, should the time not do for all."""
 
 

@@ -15,6 +15,7 @@ _MODULES = {
     "transformers": ("card_training", "transformer_rows"),
     "ensembles": ("card_theory", "ensemble_rows"),
     "lotteries": ("card_theory", "lottery_rows"),
+    "profile": ("card_profile", "profile_rows"),
     "peers": ("card_theory", "peer_rows"),
 }
 

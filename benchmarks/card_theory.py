@@ -1,14 +1,16 @@
 """Tickets on a card: fixed and adaptive steps, blow-up times, and a streamed lottery.
 
-Times are from arrays in the host's memory to arrays there. Operations are additions,
+Times are to the wall, from arrays in the host's memory to arrays there; those of the kernel alone,
+by the card's own clock, stand beside them, as others publish these. Operations are additions,
 multiplications, divisions and roots, counted by running the same scalar functions on numbers that
-count; the peak has one multiplication and addition a cycle in every lane.
+count; the peak has one multiplication and addition a cycle in every lane, and fractions of it are
+those of the kernel alone where that is timed.
 """
 
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from types import FunctionType, SimpleNamespace
@@ -23,13 +25,17 @@ from grokode.theory.streaming import stream_winners
 from grokode.theory.systems import TicketFlow
 from grokode.theory.tableaus import get_method
 
-from . import ensemble
+from . import ensemble, record
 from .card import card
-from .record import best_of, row, time_peer
+from .record import row
 
-__all__ = ["ensemble_rows", "lottery_rows", "peak", "peer_rows"]
+__all__ = ["ensemble_rows", "kernel_seconds", "lottery_rows", "peak", "peer_rows"]
 
 Array = NDArray[Any]
+
+# A card's work is none of this processor's.
+best_of = partial(record.best_of, clock=time.perf_counter)
+time_peer = partial(record.time_peer, clock=time.perf_counter)
 
 # Lanes of a multiprocessor for float32 and float64, by compute capability.
 _LANES = {
@@ -49,30 +55,66 @@ def ensemble_rows(
 ) -> Iterator[dict[str, Any]]:
     """Steps of rk4 and solves of Tsit5, in both formats."""
     start = ensemble.tickets(n)
-    solve: Any = partial(simulate, TicketFlow(ensemble.P), start, [ensemble.END], device=device)
     for dtype, rtol in (("float32", 1e-5), ("float64", 1e-8)):
         own = {} if device == "cpu" else {"dtype": dtype}
-        fixed = partial(solve, method="rk4", step_size=ensemble.END / steps, **own)
-        yield _solved(f"rk4, {steps:,} fixed steps, {dtype}", "rk4", dtype, fixed, start)
-        adaptive = partial(solve, rtol=rtol, **own)
-        yield _solved(f"Tsit5 at rtol {rtol:g}, {dtype}", "tsit5", dtype, adaptive, start)
+        fixed = {"method": "rk4", "step_size": ensemble.END / steps} | own
+        yield _solved(f"rk4, {steps:,} fixed steps", start, device, dtype, fixed)
+        adaptive = {"method": "tsit5", "rtol": rtol} | own
+        yield _solved(f"Tsit5 at rtol {rtol:g}", start, device, dtype, adaptive)
 
 
 def _solved(
-    name: str, method: str, dtype: str, solve: Callable[[], Any], start: tuple[Array, Array]
+    name: str, start: tuple[Array, Array], device: Any, dtype: str, options: dict[str, Any]
 ) -> dict[str, Any]:
+    solve = partial(
+        simulate, TicketFlow(ensemble.P), start, [ensemble.END], device=device, **options
+    )
     seconds, path = best_of(solve, repeats=2)
     steps = int(path.accepted.sum() + path.rejected.sum())
     tickets = len(start[0])
-    rate = steps / seconds * _operations_of_step(method)
     end = path.theta_hat.values[0], path.xi_hat.values[0]
-    return row(
-        f"ensemble, {name}", seconds / tickets * 1e9, "ns/ticket", error=ensemble._error(start, end)
-    ) | {
-        "steps_per_second": steps / seconds,
-        "solves_per_second": tickets / seconds,
-        "of_peak": _of_peak(rate, dtype),
-    }
+    result = row(
+        f"ensemble, {name}, {dtype}",
+        seconds / tickets * 1e9,
+        "ns/ticket",
+        error=ensemble._error(start, end),
+    ) | {"steps_per_second": steps / seconds, "solves_per_second": tickets / seconds}
+    if device == "cuda":
+        seconds = kernel_seconds(start, options)
+        result |= {
+            "kernel_steps_per_second": steps / seconds,
+            "kernel_solves_per_second": tickets / seconds,
+        }
+    rate = steps / seconds * _operations_of_step(options["method"])
+    return result | {"of_peak": _of_peak(rate, dtype)}
+
+
+def kernel_seconds(
+    start: tuple[Array, Array], options: Mapping[str, Any], repeats: int = 3
+) -> float:
+    """Seconds that the card itself takes for the tickets, arrays being there, the least of some."""
+    from grokode.theory import cuda_solvers
+
+    tableau = get_method(options["method"])
+    y = np.stack([part for wave in start for part in (wave.real, wave.imag)], axis=-1)
+    rtol = options.get("rtol", 1e-8)
+    times = []
+    for _ in range(1 + repeats):
+        begin, end = cuda_solvers.integrate(
+            TicketFlow(ensemble.P),
+            tableau,
+            y,
+            np.array([ensemble.END]),
+            np.empty((len(y), 4)),
+            np.empty((1, *y.shape)),
+            options.get("step_size", rtol ** (1 / tableau.order)),
+            (rtol**2, 0.0),
+            np.inf,
+            100_000,
+            single=options.get("dtype") == "float32",
+        )
+        times.append(begin.elapsed_time(end) / 1e3)
+    return min(times[1:])
 
 
 def lottery_rows(

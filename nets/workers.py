@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-__all__ = ["Workers"]
+__all__ = ["Behind", "Workers"]
 
 Result = TypeVar("Result")
 Ended = SimpleQueue[BaseException | None]
@@ -84,6 +84,89 @@ class Workers:
             if error is not None:
                 raise error
         return [results[index] for index in range(len(calls))]
+
+
+class Behind:
+    """Another thread that makes one call at a time, while the caller goes on.
+
+    Of use once: after its end there is no thread any more.
+
+    Examples
+    --------
+    >>> made, behind = [], Behind()
+    >>> for number in (1, 2):
+    ...     behind.do(lambda number=number: made.append(number))
+    >>> behind.end()
+    >>> made
+    [1, 2]
+    """
+
+    def __init__(self) -> None:
+        self._waiting: SimpleQueue[_Call | None] = SimpleQueue()
+        self._ended: SimpleQueue[None] = SimpleQueue()
+        self._last: _Call | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is still being made."""
+        return self._last is not None and not self._last.over
+
+    def do(self, function: Callable[[], object]) -> None:
+        """Have a call made, the one before it being over; raises what that raised."""
+        self.wait()
+        call = _Call(function)
+        if self._last is None:
+            start_new_thread(_make, (self._waiting, self._ended))
+        self._last = call
+        self._waiting.put(self._last)
+
+    def wait(self) -> None:
+        """Wait until the last call is over; raises what it raised."""
+        self._settle()
+        if self._last is not None and self._last.error is not None:
+            error, self._last.error = self._last.error, None
+            raise error
+
+    def end(self) -> None:
+        """As `wait`, and let go of the thread; Ctrl-C is put off until then."""
+        struck: KeyboardInterrupt | None = None
+        while self.busy:
+            try:
+                self._settle()
+            except KeyboardInterrupt as interrupt:
+                struck = interrupt
+        self._waiting.put(None)
+        if struck is not None:
+            raise struck
+        self.wait()
+
+    def _settle(self) -> None:
+        if self.busy:
+            self._waiting.put(self._last)  # once more, should Ctrl-C have struck before it was put
+        while self.busy:
+            self._ended.get()
+
+
+class _Call:
+    """A call and what became of it."""
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self.function = function
+        self.over = False
+        self.error: BaseException | None = None
+
+
+def _make(waiting: "SimpleQueue[_Call | None]", ended: "SimpleQueue[None]") -> None:
+    """Make the calls that are waiting, each once, until there is none."""
+    while (call := waiting.get()) is not None:
+        if not call.over:
+            try:
+                call.function()
+            except BaseException as raised:
+                call.error = raised
+            del call.function  # nothing of the caller's is held
+            call.over = True
+            ended.put(None)
 
 
 def _serve(waiting: Waiting, prepare: Callable[[], Any] | None) -> None:

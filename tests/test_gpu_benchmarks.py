@@ -1,6 +1,7 @@
 """The command for a card, with fake jobs, and its benchmarks on the CPU at toy sizes."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,14 @@ import pytest
 import torch
 
 from grokode import nets
-from grokode.benchmarks import card, card_job, card_theory, card_training, record
+from grokode.benchmarks import (
+    card,
+    card_job,
+    card_profile,
+    card_theory,
+    card_training,
+    record,
+)
 from grokode.theory.systems import TicketFlow
 
 ROOT = Path(__file__).parent.parent
@@ -119,8 +127,9 @@ card_job.main("training")
 
 def test_every_job_has_its_rows():
     assert {*card.JOBS} == {"tests", *card_job._MODULES}
+    modules = {"card_theory": card_theory, "card_profile": card_profile}
     for module, function in card_job._MODULES.values():
-        assert callable(getattr({"card_theory": card_theory}.get(module, card_training), function))
+        assert callable(getattr(modules.get(module, card_training), function))
 
 
 def test_the_outcomes_of_tests_are_told(tmp_path):
@@ -196,6 +205,57 @@ def test_peaks_are_measured():
     speeds = card_training.peaks("cpu", 64)
     assert set(speeds) == {"operations", "bytes"}
     assert min(speeds.values()) > 0
+
+
+def test_what_an_operation_moves_and_computes():
+    one, other = torch.ones(5, 3), torch.ones(3, 2)
+    with card_profile.Operations() as seen:
+        one.T @ one  # 15 numbers twice, 9 results of 5 products
+        (one @ other).add_(1)  # 15 + 6 + 10 numbers and 10 products of 3; 10 read, 10 written
+    assert seen.count == 3
+    moved, computed = (30 + 9, 31, 20), (2 * 9 * 5, 2 * 10 * 3, 0)
+    assert seen.seconds({"bytes": 4.0, "operations": 1e30}) == pytest.approx(sum(moved))
+    assert seen.seconds({"bytes": 1e30, "operations": 1.0}) == pytest.approx(sum(computed))
+    both = sum(max(m, c) for m, c in zip(moved, computed, strict=True))
+    assert seen.seconds({"bytes": 4.0, "operations": 1.0}) == pytest.approx(both)
+
+
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=list(NETWORKS))
+def test_rows_of_a_profile(config):
+    speeds = {"operations": 1e12, "bytes": 1e12}
+    whole, *parts = card_profile.step_rows("a training", config, 2, speeds, steps=5)
+    assert whole["name"] == "2 x a training: a step"
+    assert whole["unfused_us"] > 0
+    assert 0 < len(parts) <= 12
+    assert sum(part["share"] for part in parts) <= 1 + 1e-9
+    assert [part["ours"] for part in parts] == sorted((p["ours"] for p in parts), reverse=True)
+    # The optimiser moves all parameters once a step.
+    found = card_profile.kernels(card_training.ensemble_of(config, range(2)), range(1, 6))
+    assert [calls for name, (_, calls) in found.items() if "_fused_" in name] == [1]
+    json.dumps([whole, *parts])
+
+
+def test_the_time_of_a_kernel_under_the_simulator():
+    """There every kernel takes no time; what is asked for runs, in both formats."""
+    code = """
+import warnings
+import numpy as np
+from grokode.benchmarks import card_theory, ensemble
+start = ensemble.tickets(3)
+warnings.simplefilter("ignore")
+for options in [
+    {"method": "rk4", "step_size": 0.3, "dtype": "float32"}, {"method": "tsit5", "rtol": 1e-3}
+]:
+    print(card_theory.kernel_seconds(start, options, repeats=1) <= 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["True", "True"], done.stderr
 
 
 def test_operations_are_counted():

@@ -63,7 +63,7 @@ def integrate(
     max_steps: int,
     *,
     single: bool = False,
-) -> None:
+) -> tuple[Any, Any]:
     """Integrate the tickets y (n, components) on the device.
 
     Parameters
@@ -76,7 +76,7 @@ def integrate(
     report : float64 array (n, 4)
         Receives status, accepted steps, rejected steps, stop time.
     path : float64 array (m, n, components)
-        Receives the values as far as a ticket goes; keeps what it held after that.
+        Receives the values as far as a ticket goes, and NaN after that.
     shrink : float
         The step of a method with fixed steps; otherwise the first step in units of the shortest
         time scale of a variable.
@@ -87,6 +87,11 @@ def integrate(
     max_steps : int
     single : bool
         Whether to compute in float32.
+
+    Returns
+    -------
+    pair of CUDA events
+        See `launch`.
 
     Raises
     ------
@@ -103,8 +108,8 @@ def integrate(
     groups = tuple(2 if kind is complex else 1 for kind in system.variables.values())
     run = _kernel(tableau.name, groups, type(system).rhs, single)
     number = np.float32 if single else np.float64
-    moved = path.astype(number)
-    launch(
+    moved = np.empty(path.shape, number)
+    events = launch(
         run,
         len(y),
         [y.astype(number), times.astype(number)],
@@ -116,21 +121,29 @@ def integrate(
         tuple(number(value) for value in system.parameters),
     )
     path[...] = moved
+    return events
 
 
 def launch(
     kernel: Any, threads: int, given: Sequence[Array], filled: Sequence[Array], *numbers: Any
-) -> None:
+) -> tuple[Any, Any]:
     """Run a kernel of (given, filled, numbers) with a thread for each of so many.
 
     Parameters
     ----------
     kernel : compiled by `numba.cuda.jit`
     threads : int
-    given, filled : sequences of array
-        Copied there; of those that are filled the content is copied back.
+    given : sequence of array
+        Copied there.
+    filled : sequence of array
+        Copied back; the kernel writes every number of them.
     *numbers
         Passed on.
+
+    Returns
+    -------
+    pair of CUDA events
+        Before and after the kernel: the time between them is its own, without copies.
 
     Raises
     ------
@@ -138,15 +151,21 @@ def launch(
         If there is no CUDA device.
     """
     check_available()
+    begin, end = cuda.event(), cuda.event()
     if not threads:
-        return
-    there = [cuda.to_device(array) for array in (*given, *filled)]
+        return begin, end
+    there = [cuda.to_device(array) for array in given]
+    made = [cuda.device_array(array.shape, array.dtype) for array in filled]
     with warnings.catch_warnings():
         # A small ensemble leaves most of the device idle; that is no news to who asked for it.
         warnings.simplefilter("ignore", NumbaPerformanceWarning)
-        kernel[(threads + _THREADS - 1) // _THREADS, _THREADS](*there, *numbers)
-    for array, values in zip(filled, there[len(given) :], strict=True):
+        run = kernel[-(-threads // _THREADS), _THREADS]
+        begin.record()
+        run(*there, *made, *numbers)
+        end.record()
+    for array, values in zip(filled, made, strict=True):
         values.copy_to_host(array)
+    return begin, end
 
 
 @cache
@@ -225,6 +244,9 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any], singl
                 h *= down
             status = outcome(asked, len(times), stop, t, h, accepted + rejected, max_steps)
             stop = stop if stop < t else t
+        for later in range(asked, len(times)):
+            for c in range(n):
+                path[later, ticket, c] = math.nan
         report[ticket, 0] = status
         report[ticket, 1] = accepted
         report[ticket, 2] = rejected

@@ -24,6 +24,7 @@ from grokode.nets.runs.source import Source, read_rows, resumable, saved_state
 from grokode.nets.runs.store import BusyError, Folder, replace_all
 from grokode.nets.runs.tails import Tails
 from grokode.nets.training.config import TrainingConfig
+from grokode.nets.workers import Behind
 
 __all__ = ["RunWriter"]
 
@@ -33,7 +34,7 @@ class RunWriter:
 
     What is added is seen by nobody until it is published, and durable from then on. The directory
     is known by itself: moved while it is written, it is written where it is, and a new one of the
-    same name is left alone.
+    same name is left alone. A thread of its own can write, ``behind`` one that computes.
 
     Parameters
     ----------
@@ -60,6 +61,7 @@ class RunWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.behind = Behind()
         self._lock = FileLock(path / ".lock")
         self._published: Manifest
         self._plans: dict[str, Plan] = {}
@@ -86,10 +88,19 @@ class RunWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
+            self._end_behind(raising=kind is None)
             if kind is None and self._plans and self._published.records:
                 self._round_off()
         finally:
-            self._let_go()
+            if not self.behind.busy:  # Ctrl-C upon Ctrl-C; the files are the thread's, then
+                self._let_go()
+
+    def _end_behind(self, *, raising: bool) -> None:
+        try:
+            self.behind.end()
+        except Exception:
+            if raising:
+                raise
 
     def _let_go(self) -> None:
         self._output.close()

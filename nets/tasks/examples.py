@@ -98,10 +98,11 @@ class CrossEntropy:
         self._answers = examples.answers[..., None]
         self._share = (counts / counts.sum(1, keepdim=True))[..., None]
         self._weight = counts[..., None] if summed else self._share
+        self._minus_weight = -self._weight
 
     def __call__(self, values: Tensor, part: tuple[slice, slice] = _ALL) -> tuple[Tensor, Tensor]:
         """Residual and mean loss (seed,) of logits (seed, u, class), see `Criterion`."""
-        answers, share, weight = (v[part] for v in (self._answers, self._share, self._weight))
+        answers, share = self._answers[part], self._share[part]
         # One exponential serves both; log_softmax and its exponential would take two.
         shifted = values.to(self._dtype)
         shifted = shifted - shifted.amax(-1, keepdim=True)
@@ -109,8 +110,8 @@ class CrossEntropy:
         residual = shifted.exp_()
         total = residual.sum(-1, keepdim=True)
         loss = ((total.log() - at_answers) * share).sum((1, 2))
-        residual *= weight / total
-        residual.scatter_add_(-1, answers, -weight)
+        residual *= self._weight[part] / total
+        residual.scatter_add_(-1, answers, self._minus_weight[part])
         return residual.to(values.dtype), loss
 
 

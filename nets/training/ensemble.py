@@ -143,8 +143,10 @@ class Ensemble:
 
     def _marked_loss(self, step: int) -> Tensor:
         calls = [partial(objective, step) for objective in self._objectives]
-        loss = torch.cat(self._workers.run(calls))
-        fresh = (self.diverged_at < 0) & ~torch.isfinite(loss)
+        losses = self._workers.run(calls)
+        loss = losses[0] if len(losses) == 1 else torch.cat(losses)
+        # Less itself, a number that is finite is 0: two small operations where isfinite is five.
+        fresh = (self.diverged_at < 0) & (loss - loss != 0)
         self.diverged_at.copy_(torch.where(fresh, self._now, self.diverged_at))
         return loss
 
@@ -190,7 +192,7 @@ class Ensemble:
 
     def weights(self) -> dict[str, NDArray[Any]]:
         """A copy of the parameters, each (seed, *shape)."""
-        return {name: value.numpy(force=True).copy() for name, value in self._parameters.items()}
+        return {name: _copied(value).numpy() for name, value in self._parameters.items()}
 
     def keep(self, indices: Sequence[int], examples: Examples) -> None:
         """Go on with some of the seeds only, on their own examples."""
@@ -198,7 +200,7 @@ class Ensemble:
         self.seeds = tuple(self.seeds[i] for i in indices)
         if not self.seeds:
             return
-        chosen = torch.tensor(list(indices), device=self._buffer.device)
+        chosen = [*indices]
         # The update of this step is still to come, so its gradient goes along.
         gradient = self._gradient[chosen]
         self._buffer, self.diverged_at = self._buffer[chosen], self.diverged_at[chosen]
@@ -211,12 +213,22 @@ class Ensemble:
         self._optimizer.load_state_dict(state["optimizer"])
 
     def state(self) -> dict[str, Any]:
-        """What a resumed training needs beyond the parameters."""
-        return {"optimizer": self._optimizer.state_dict()}
+        """A copy of what a resumed training needs beyond the parameters."""
+        optimizer = self._optimizer.state_dict()
+        memories = {
+            index: {name: _copied(value) for name, value in memory.items()}
+            for index, memory in optimizer["state"].items()
+        }
+        return {"optimizer": optimizer | {"state": memories}}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take up a `state`."""
         self._optimizer.load_state_dict(state["optimizer"])
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a tensor in the host's memory; what is none, as it is."""
+    return value.detach().to("cpu", copy=True) if isinstance(value, Tensor) else value
 
 
 def _views(buffer: Tensor, layouts: Mapping[str, Layout]) -> dict[str, Tensor]:

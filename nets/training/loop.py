@@ -194,12 +194,13 @@ class _Training:
         # What compiles is compiled by now; the seconds of a run are those of its steps.
         self._began = time.perf_counter()
         self._save()
+        self._writer.behind.wait()  # a training that has begun is a run
 
     def advance(
         self, intervention: Intervention | None, time_limit: float | None, on_step: OnStep | None
     ) -> None:
         """Train until all steps are done, every seed has ended, or the time is up."""
-        config, ensemble = self._config, self._ensemble
+        schedule, ensemble = self._config.schedule, self._ensemble
         first, until = (
             self._step,
             np.inf if time_limit is None else time.perf_counter() + time_limit,
@@ -207,9 +208,9 @@ class _Training:
         while ensemble.seeds:
             # Nothing is read from a GPU before something is due: it need not wait for the host.
             ensemble.loss(self._step)
-            last = self._step >= config.steps
-            log = last or is_due(self._step, config.log_every)
-            save = last or is_due(self._step, config.checkpoint_every)
+            last = self._step >= schedule.steps
+            log = last or is_due(self._step, schedule.log_every)
+            save = last or is_due(self._step, schedule.checkpoint_every)
             if self._step > first and (log or save):
                 self._end_diverged()
                 if not ensemble.seeds:
@@ -250,18 +251,35 @@ class _Training:
         }
 
     def _save(self, fitted: set[int] | frozenset[int] = frozenset()) -> None:
-        """Write a checkpoint with all that was logged, and let go of the fitted seeds."""
-        ensemble = self._ensemble
-        self._writer.checkpoint(self._step, ensemble.seeds, ensemble.weights())
-        self._flush()
-        for seed in fitted:
-            self._writer.end(seed, self._step, "fitted")
-        self._writer.publish(ensemble.seeds, ensemble.state(), time.perf_counter() - self._began)
+        """Write a checkpoint with all that was logged, and let go of the fitted seeds.
+
+        A thread writes it while the training goes on; the next one waits for that.
+        """
+        writer, ensemble, step, seeds = (
+            self._writer,
+            self._ensemble,
+            self._step,
+            self._ensemble.seeds,
+        )
+        writer.behind.wait()
+        weights, state, flush = ensemble.weights(), ensemble.state(), self._flush()
+        seconds = time.perf_counter() - self._began
+
+        def write() -> None:
+            writer.checkpoint(step, seeds, weights)
+            flush()
+            for seed in fitted:
+                writer.end(seed, step, "fitted")
+            writer.publish(seeds, state, seconds)
+
+        writer.behind.do(write)
         self._drop(fitted)
 
-    def _flush(self) -> None:
-        self._writer.log(self._ensemble.seeds, self._rows, self._grids)
+    def _flush(self) -> Callable[[], None]:
+        """What hands over all that was logged, which is forgotten here."""
+        rows, grids = self._rows, self._grids
         self._rows, self._grids = [], []
+        return partial(self._writer.log, self._ensemble.seeds, rows, grids)
 
     def _end_diverged(self) -> None:
         """Let go of the seeds whose loss stopped being finite since the last look."""
@@ -269,7 +287,8 @@ class _Training:
         diverged = {seed: step for seed, step in steps.items() if step >= 0}
         if not diverged:
             return
-        self._flush()
+        self._writer.behind.wait()
+        self._flush()()
         for seed, step in diverged.items():
             self._writer.end(seed, step, "diverged")
         # The state stays that of the last checkpoint, from which a resumed training sets out.

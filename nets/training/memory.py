@@ -52,9 +52,9 @@ def memory_needed(config: TrainingConfig, seeds: int = 1, device: str = "cuda") 
     # Logits: shifted, exponential, residual and the like; in double when they are evaluated.
     step = trained * (training + 6 * classes) * size
     look = evaluated * (evaluation * size + classes * (size + 32))
-    # Weight, gradient, two moments, and a copy on the way to a checkpoint.
+    # Weight, gradient and two moments; in the host's memory a copy on its way to a checkpoint.
     parameters = sum(math.prod(layout.shape) for layout in network.layout(task).values())
-    kept = 5 * parameters * size
+    kept = (7 if device == "cpu" else 4) * parameters * size
     if device == "cpu" and _in_blocks(network):
         return int(step + seeds * (look + kept))
     return int(seeds * (max(step, look) + kept))
@@ -104,13 +104,13 @@ def check_memory(config: TrainingConfig, seeds: int, device: str) -> None:
 def _of_two_layer(network: TwoLayer, task: Any) -> tuple[float, float]:
     """Values per example that are alive in a step, and in an evaluation."""
     dropped = 2 / (0.5 if network.symmetric else 1) if network.dropout else 0
-    return (9 + dropped) * network.neurons, 2 * network.neurons
+    return (10 + dropped) * network.neurons, 2 * network.neurons
 
 
 def _of_transformer(network: Transformer, task: Any) -> tuple[float, float]:
     positions = 2 + network.equals
     if network.layers == 1:
-        return 14 * network.width + 3 * network.neurons, 14 * network.width + 2 * network.neurons
+        return 14 * network.width + 3 * network.neurons, 15 * network.width + 2 * network.neurons
     # Autograd keeps what every layer computed at every position.
     one = positions * (10 * network.width + 4 * network.neurons)
     return network.layers * one, one

@@ -14,7 +14,7 @@ import torch
 from grokode import nets
 from grokode.nets import workers
 from grokode.nets.networks.fused import FusedGradient
-from grokode.nets.workers import Workers
+from grokode.nets.workers import Behind, Workers
 from tests.attack.kills import started
 
 SILENT = {"checkpoint_every": 1000, "log_every": 1000}
@@ -213,6 +213,17 @@ def ended_before(instant, call):
     return True
 
 
+def in_a_child(strike, folder):
+    """How a forked child ends, killed after ten minutes."""
+    child, deadline = started(strike, folder, folder), time.monotonic() + 600
+    while (over := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if over[0] == 0:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return over == (child, 0)
+
+
 def test_ctrl_c_at_any_instant_ends_the_wait(tmp_path):
     """A pool of Python's waits for ever where it strikes between taking a lock and letting go."""
 
@@ -226,10 +237,45 @@ def test_ctrl_c_at_any_instant_ends_the_wait(tmp_path):
             instant += 1
         assert instant > 20
 
-    child, deadline = started(strike, tmp_path, tmp_path), time.monotonic() + 600
-    while (over := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    if over[0] == 0:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    assert over == (child, 0)
+    assert in_a_child(strike, tmp_path)
+
+
+def test_ctrl_c_at_any_instant_leaves_no_call_half_made(tmp_path):
+    def strike(source, out):
+        halves, instant, ended = [], 1, False
+
+        def write():
+            halves.append(1)
+            time.sleep(0.001)
+            halves.append(2)
+
+        def behind_others():
+            behind = Behind()
+            try:
+                behind.do(write)
+                behind.do(write)
+            finally:
+                behind.end()
+                assert not behind.busy
+                assert len(halves) % 2 == 0
+
+        while not ended:
+            halves.clear()
+            ended = ended_before(instant, behind_others)
+            instant += 1
+        assert halves == [1, 2, 1, 2]
+        assert instant > 20
+
+    assert in_a_child(strike, tmp_path)
+
+
+def test_an_error_of_a_call_behind_is_raised_once_and_no_later_call_is_made():
+    made, behind = [], Behind()
+    behind.do(lambda: made.append(1))
+    behind.do(lambda: [].pop())
+    with pytest.raises(IndexError):
+        behind.do(lambda: made.append(2))
+    behind.do(lambda: made.append(3))
+    behind.end()
+    assert made == [1, 3]
+    assert not behind.busy

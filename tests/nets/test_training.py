@@ -1,6 +1,8 @@
 """Training: gradients against autograd, steps against torch.optim, and what a kill leaves."""
 
 import dataclasses
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import xarray as xr
 
 from grokode import nets
 from grokode.nets import tasks
+from grokode.nets.runs import RunWriter
 from grokode.nets.runs.manifest import START, Header
 from grokode.nets.training.config import TrainingConfig
 from grokode.theory import fourier
@@ -136,6 +139,50 @@ def test_a_second_writer_is_refused(tmp_path):
 
     nets.train(SMALL, tmp_path / "run", on_step=try_to_write)
     assert len(refusals) == 6
+
+
+def test_a_checkpoint_is_written_while_the_training_goes_on(tmp_path, monkeypatch):
+    """And holds the weights of its own step: those of a training that waits for the disk."""
+    config = SMALL.replace(optimizer="adamw", steps=100)
+    whole = nets.train(config, tmp_path / "whole")
+    publish, further, in_time = RunWriter.publish, threading.Event(), []
+
+    def slow(writer, *of_checkpoint):
+        in_time.append(further.wait(60))
+        publish(writer, *of_checkpoint)
+
+    def on_step(step, loss, accuracy):
+        if step == 10:
+            monkeypatch.setattr(RunWriter, "publish", slow)
+        if step == 30:  # the checkpoint of step 20 is on its way
+            further.set()
+
+    overlapped = nets.train(config, tmp_path / "overlapped", on_step=on_step)
+    assert in_time == [True] * 5
+    np.testing.assert_array_equal(overlapped.weights.theta, whole.weights.theta)
+    assert overlapped.metrics.equals(whole.metrics)
+    resumed = nets.train(config.replace(steps=150), tmp_path / "overlapped", resume=True)
+    longer = nets.train(config.replace(steps=150), tmp_path / "whole", resume=True)
+    np.testing.assert_array_equal(resumed.weights.theta, longer.weights.theta)
+
+
+def test_an_interrupt_waits_for_the_checkpoint_on_its_way(tmp_path, monkeypatch):
+    publish = RunWriter.publish
+
+    def slow(writer, *of_checkpoint):
+        time.sleep(0.3)
+        publish(writer, *of_checkpoint)
+
+    def stop(step, loss, accuracy):
+        if step == 30:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunWriter, "publish", slow)
+    with pytest.raises(KeyboardInterrupt):
+        nets.train(SMALL, tmp_path / "run", on_step=stop)
+    assert nets.open_run(tmp_path / "run").weights.step.values.tolist() == [0, 20]
+    # Nobody writes any more, so that it can be gone on with.
+    assert nets.train(SMALL, tmp_path / "run", resume=True).weights.sizes["step"] == 4
 
 
 def test_stop_loss_and_metrics(tmp_path):
