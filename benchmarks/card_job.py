@@ -26,6 +26,10 @@ class _Outcomes:
     def __init__(self, tell: Callable[[dict[str, Any]], None]) -> None:
         self._tell = tell
 
+    def pytest_collectreport(self, report: Any) -> None:
+        if report.failed:
+            self._tell({"test": report.nodeid, "outcome": "failed"})
+
     def pytest_runtest_logreport(self, report: Any) -> None:
         if report.when == "call" or report.outcome != "passed":
             self._tell({"test": report.nodeid, "outcome": report.outcome})
@@ -36,7 +40,10 @@ def _run_tests(tell: Callable[[dict[str, Any]], None]) -> None:
 
     root = Path(__file__).parent.parent
     options = ["-m", "gpu", "-q", "-p", "no:cacheprovider", "--rootdir", str(root)]
-    pytest.main([*options, str(root / "tests")], plugins=[_Outcomes(tell)])
+    options.append("--continue-on-collection-errors")
+    status = pytest.main([*options, str(root / "tests")], plugins=[_Outcomes(tell)])
+    if status:
+        raise SystemExit(int(status))
 
 
 def _rows(name: str) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """Where the time of a training step goes on a card: its kernels, beside what they move and compute.
 
-Every operation as it is written down reads its arguments and writes its results once. At the speed
-of the card's own copies and matrix products that takes a time which the kernels cannot beat unless
-operations are fused; a step that takes much longer waits for something else.
+At the speed of the card's own copies and matrix products the operations of a step take a time that
+kernels cannot beat unless operations are fused; a step that takes much longer waits for something
+else.
 """
 
 import math
@@ -11,24 +11,19 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
 from grokode import nets
 from grokode.nets.training.ensemble import Ensemble
 
+from .card_operations import Operations
 from .card_training import _wait, ensemble_of, peaks
 from .record import row
 
-__all__ = ["Operations", "kernels", "profile_rows", "step_rows"]
+__all__ = ["kernels", "profile_rows", "step_rows"]
 
 _SHOWN = 12
 """Kernels of a training that have a row of their own, the slowest."""
-_IDLE = ("empty", "_unsafe_view")  # operations that move nothing
 _WARM = 30  # after the warm-up of rates and the capture of graphs
 
 
@@ -74,42 +69,6 @@ def step_rows(
         yield row(f"{label}: {kernel[:80]}", us, "us") | {"calls": calls, "share": us / total}
 
 
-class Operations(TorchDispatchMode):
-    """Counts what the operations inside it move and compute, each by itself."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._each: list[tuple[int, int]] = []
-
-    @property
-    def count(self) -> int:
-        """How many there were that move anything."""
-        return len(self._each)
-
-    def seconds(self, speeds: Mapping[str, float]) -> float:
-        """What they take one after the other at so many bytes and operations a second."""
-        return math.fsum(
-            max(moved / speeds["bytes"], done / speeds["operations"]) for moved, done in self._each
-        )
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        """Call the operation, and count it unless it is a view."""
-        kwargs = kwargs or {}
-        result = function(*args, **kwargs)
-        if not function.is_view and not any(word in function.name() for word in _IDLE):
-            touched = [
-                leaf.nbytes
-                for leaf in tree_leaves((args, kwargs, result))
-                if isinstance(leaf, torch.Tensor)
-            ]
-            count = flop_registry.get(function.overloadpacket)
-            done = count(*args, **kwargs, out_val=result) if count else 0
-            self._each.append((sum(touched), done))
-        return result
-
-
 def kernels(ensemble: Ensemble, steps: range) -> dict[str, tuple[float, float]]:
     """Microseconds and calls a step of every kernel, or operation of a processor, by its name."""
     device = ensemble.diverged_at.device.type
@@ -121,7 +80,7 @@ def kernels(ensemble: Ensemble, steps: range) -> dict[str, tuple[float, float]]:
     times: dict[str, float] = defaultdict(float)
     calls: dict[str, int] = defaultdict(int)
     for event in seen.events() or ():
-        if event.device_type == (DeviceType.CUDA if cuda else DeviceType.CPU):
+        if event.device_type.name == ("CUDA" if cuda else "CPU"):
             times[event.name] += event.time_range.elapsed_us()
             calls[event.name] += 1
     return {name: (times[name] / len(steps), calls[name] / len(steps)) for name in times}

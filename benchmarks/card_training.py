@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.utils.flop_counter import FlopCounterMode
 
 from grokode import nets
 from grokode.nets.tasks.examples import Examples
 from grokode.nets.training import requests
 from grokode.nets.training.ensemble import Ensemble
 
+from .card_operations import Operations
 from .record import row
 
 __all__ = ["ensemble_of", "floor", "peaks", "plain", "training_row", "transformer_rows"]
@@ -63,13 +63,12 @@ def peaks(device: str = "cuda", size: int = 8192) -> dict[str, float]:
 def floor(config: nets.TrainingConfig, seeds: int, speeds: Mapping[str, float]) -> float:
     """Seconds that a step takes at least at these speeds."""
     ensemble = ensemble_of(config, range(seeds))
-    counter = FlopCounterMode(display=False)
-    with counter:
+    with Operations() as written:
         ensemble._marked_loss(0)
     # Parameters read and written, the gradient read, and two moments read and written by AdamW.
     passes = {"adamw": 7, "adam": 7, "sgd": 5 if config.momentum else 3}[config.optimizer]
     moved = passes * ensemble._buffer.nbytes
-    return max(counter.get_total_flops() / speeds["operations"], moved / speeds["bytes"])
+    return max(written.computed / speeds["operations"], moved / speeds["bytes"])
 
 
 def ensemble_of(config: nets.TrainingConfig, seeds: Any) -> Ensemble:

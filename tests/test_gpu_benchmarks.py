@@ -20,6 +20,7 @@ from grokode.benchmarks import (
     card_training,
     record,
 )
+from grokode.benchmarks.card_operations import Operations
 from grokode.theory.systems import TicketFlow
 
 ROOT = Path(__file__).parent.parent
@@ -59,14 +60,17 @@ def test_what_was_measured_is_kept_when_the_time_is_up(tmp_path, monkeypatch):
     monkeypatch.setattr(card, "_LEAST", 0.5)
     jobs = {
         "endless": tells({"name": "one"}, then="time.sleep(60)"),
+        "as well": tells({"name": "two"}, then="time.sleep(60)"),
         "late": tells({"name": "never"}),
     }
     began = time.monotonic()
-    results = card.run(tmp_path, MACHINE, jobs, limit=3.0)
-    assert time.monotonic() - began < 30  # far from the job's own minute
-    assert results["rows"] == [{"name": "one"}]
+    results = card.run(tmp_path, MACHINE, jobs, limit=6.0)
+    assert time.monotonic() - began < 60  # far from the jobs' own minutes
+    # The first had half of the time and the second the rest.
+    assert results["rows"] == [{"name": "one"}, {"name": "two"}]
     assert results["unfinished"] == {
         "endless": "ended when the time was up",
+        "as well": "ended when the time was up",
         "late": "not begun, the time was up",
     }
     assert record.read(tmp_path)[0]["unfinished"] == results["unfinished"]
@@ -98,10 +102,13 @@ def test_without_a_card_it_is_one_line(tmp_path):
 
 def test_failures_are_in_the_exit_status(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(card, "card", lambda: MACHINE)
-    passed, failed = ({"test": "t", "outcome": outcome} for outcome in ("passed", "failed"))
+    passed, failed, skipped = (
+        {"test": outcome, "outcome": outcome} for outcome in ("passed", "failed", "skipped")
+    )
     for jobs, status in [
         ({"tests": tells(passed)}, 0),
-        ({"tests": tells(failed)}, 1),
+        ({"tests": tells(passed, failed)}, 1),
+        ({"tests": tells(passed, skipped)}, 1),
         ({"tests": tells(passed), "rows": job("raise SystemExit(1)")}, 1),
     ]:
         monkeypatch.setattr(card, "commands", lambda jobs=jobs: jobs)
@@ -133,22 +140,37 @@ def test_every_job_has_its_rows():
 
 
 def test_the_outcomes_of_tests_are_told(tmp_path):
-    (tmp_path / "test_it.py").write_text(
+    """Also of a file that cannot be read as tests; the others are run all the same."""
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    (tests / "test_it.py").write_text(
         "import pytest\n"
+        "pytestmark = pytest.mark.gpu\n"
         "def test_good(): pass\n"
         "def test_bad(): assert False\n"
         "@pytest.mark.skip\ndef test_no(): pass\n"
     )
+    (tests / "test_broken.py").write_text("import nothing_of_that_name\n")
     code = f"""
-import pytest
-from grokode.benchmarks.card_job import _Outcomes
+from pathlib import Path
+from grokode.benchmarks import card_job
+card_job.__file__ = {str(tmp_path / "benchmarks" / "card_job.py")!r}
 told = []
-pytest.main([{str(tmp_path)!r}, "-q", "-p", "no:cacheprovider"], plugins=[_Outcomes(told.append)])
-print({{line["test"].split("::")[1]: line["outcome"] for line in told}})
+try:
+    card_job._run_tests(told.append)
+except SystemExit as ended:
+    print(ended.code)
+print({{line["test"].split("/")[-1].split("::")[-1]: line["outcome"] for line in told}})
 """
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = gpu\n")
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert "{'test_good': 'passed', 'test_bad': 'failed', 'test_no': 'skipped'}" in done.stdout
+    *_, status, outcomes = done.stdout.splitlines()
+    assert status == "1"
+    assert outcomes == str(
+        {"test_broken.py": "failed", "test_good": "passed", "test_bad": "failed"}
+        | {"test_no": "skipped"}
+    )
 
 
 # The rows, on the CPU.
@@ -188,6 +210,14 @@ def test_rows_of_trainings(monkeypatch):
     json.dumps(row)
 
 
+def test_products_added_in_place_are_counted():
+    one, other = torch.ones(3, 5, 7), torch.ones(3, 7, 2)
+    with Operations() as seen:
+        torch.zeros(3, 5, 2).baddbmm_(one, other)
+        torch.bmm(one, other, out=torch.empty(3, 5, 2))
+    assert seen.computed == 2 * (2 * 3 * 5 * 7 * 2)
+
+
 def test_the_floor_counts_operations_and_bytes():
     p, neurons, seeds = 7, 8, 3
     config = nets.TrainingConfig(p=p, neurons=neurons, activation="gelu", device="cpu")
@@ -209,7 +239,7 @@ def test_peaks_are_measured():
 
 def test_what_an_operation_moves_and_computes():
     one, other = torch.ones(5, 3), torch.ones(3, 2)
-    with card_profile.Operations() as seen:
+    with Operations() as seen:
         one.T @ one  # 15 numbers twice, 9 results of 5 products
         (one @ other).add_(1)  # 15 + 6 + 10 numbers and 10 products of 3; 10 read, 10 written
     assert seen.count == 3
@@ -246,7 +276,7 @@ warnings.simplefilter("ignore")
 for options in [
     {"method": "rk4", "step_size": 0.3, "dtype": "float32"}, {"method": "tsit5", "rtol": 1e-3}
 ]:
-    print(card_theory.kernel_seconds(start, options, repeats=1) <= 0)
+    print(card_theory.kernel_seconds(start, options) <= 0)
 """
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -155,9 +155,10 @@ FLOORS = {
         {"__main__"},
     ],
     "benchmarks": [
-        {"record", "timings_figure"},
+        {"card_operations", "record", "timings_figure"},
         {"blowup", "card", "ensemble", "pairs", "recurrent", "streaming", "training"},
         {"architectures", "card_theory", "card_training", "flows"},
+        {"card_profile"},
         {"card_job"},
         {"__init__"},
         {"draw", "__main__"},

@@ -35,7 +35,10 @@ def available() -> bool:
     >>> available() in (True, False)
     True
     """
-    return bool(cuda.is_available())
+    try:
+        return bool(cuda.is_available())
+    except RuntimeError:  # a driver, and no compiler for it
+        return False
 
 
 def check_available() -> None:

@@ -56,7 +56,9 @@ def _gelu_slope(z: "Tensor") -> "Tensor":
 
 # The names are those of the swap table of arXiv:2602.16849, Observation 4.
 ACTIVATIONS: dict[str, Activation] = {
-    "quadratic": Activation(lambda z: z.square(), lambda g, z: g.new_zeros(()).addcmul(g, z, value=2)),
+    "quadratic": Activation(
+        lambda z: z.square(), lambda g, z: g.new_zeros(()).addcmul(g, z, value=2)
+    ),
     "relu": Activation(lambda z: z.relu(), _relu_gradient),
     "abs": Activation(lambda z: z.abs(), lambda g, z: g.mul_(z.sign())),
     "quartic": Activation(lambda z: z**4, lambda g, z: g.mul_(4 * z**3)),

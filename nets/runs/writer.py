@@ -4,6 +4,7 @@ import hashlib
 import io
 import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -88,19 +89,13 @@ class RunWriter:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            self._end_behind(raising=kind is None)
+            with nullcontext() if kind is None else suppress(Exception):  # of two errors, the first
+                self.behind.end()
             if kind is None and self._plans and self._published.records:
                 self._round_off()
         finally:
             if not self.behind.busy:  # Ctrl-C upon Ctrl-C; the files are the thread's, then
                 self._let_go()
-
-    def _end_behind(self, *, raising: bool) -> None:
-        try:
-            self.behind.end()
-        except Exception:
-            if raising:
-                raise
 
     def _let_go(self) -> None:
         self._output.close()

@@ -57,7 +57,9 @@ def memory_needed(config: TrainingConfig, seeds: int = 1, device: str = "cuda") 
     kept = (7 if device == "cpu" else 4) * parameters * size
     if device == "cpu" and _in_blocks(network):
         return int(step + seeds * (look + kept))
-    return int(seeds * (max(step, look) + kept))
+    # A graph keeps the memory of its step to itself, beside what an evaluation takes.
+    alive = step + look if device == "cuda" else max(step, look)
+    return int(seeds * (alive + kept))
 
 
 def seeds_that_fit(config: TrainingConfig, free: int, device: str = "cuda") -> int:

@@ -203,6 +203,7 @@ def ended_before(instant, call):
             raise KeyboardInterrupt
         return trace
 
+    sys._getframe().f_trace_opcodes = True  # else Python 3.12 tells of none
     sys.settrace(trace)
     try:
         call()

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from grokode.theory import exact
+from grokode.theory import cuda_solvers, exact
 from grokode.theory.solvers import simulate
 from grokode.theory.systems import TicketFlow
 
@@ -71,9 +71,7 @@ def test_simulated_device_agrees_with_the_cpu():
 
 
 def has_device():
-    from numba import cuda
-
-    return cuda.is_available()
+    return cuda_solvers.available()
 
 
 @pytest.mark.gpu
