@@ -168,8 +168,11 @@ class TwoLayer:
             return theta, xi
         from grokode.theory import fourier
 
-        drawn = fourier.weights(INITIALISATIONS[self.initial](p, self.neurons, self.scale, seed))
-        return drawn.theta.values, drawn.xi.values
+        drawn = INITIALISATIONS[self.initial](p, self.neurons, self.scale, seed)
+        # As fourier.weights has them; to look at what was just drawn takes twice as long.
+        waves = drawn.theta_mean, drawn.theta_hat, drawn.xi_mean, drawn.xi_hat
+        theta_mean, theta_hat, xi_mean, xi_hat = (values.values for values in waves)
+        return fourier.from_waves(theta_mean, theta_hat), fourier.from_waves(xi_mean, xi_hat)
 
     def _given(self, task: "Task", initial: "xr.Dataset") -> dict[str, NDArray[Any]]:
         from grokode.theory import fourier
