@@ -64,6 +64,7 @@ def build(
     def compiled(function: Callable[..., Any]) -> Any:
         return jit(with_constants(function, number))
 
+    plain = float if number is np.float64 else number
     scope: dict[str, Any] = {"velocity": compiled(rhs), "sqrt": math.sqrt}
     source = _source(tableau, groups, 1e-300 if number is np.float64 else 1e-36)
     exec(compile(source, f"<{tableau.name} stepper>", "exec"), scope)
@@ -72,8 +73,10 @@ def build(
         row=compiled(scope["row"]),
         step=compiled(scope["step"]),
         first_step=compiled(scope["first_step"]),
-        control=compiled(_control(tableau, float if number is np.float64 else number)),
-        record=compiled(_record(compiled(scope["polynomial"]), compiled(scope["evaluate"]))),
+        control=compiled(_control(tableau, plain)),
+        record=compiled(
+            _record(compiled(scope["polynomial"]), compiled(scope["evaluate"]), plain(math.inf))
+        ),
         outcome=compiled(_outcome),
     )
 
@@ -148,7 +151,7 @@ def _outcome(
     return -1
 
 
-def _record(polynomial: Any, evaluate: Any) -> Callable[..., Any]:
+def _record(polynomial: Any, evaluate: Any, never: float) -> Callable[..., Any]:
     def record(
         t: float,
         y: Any,
@@ -166,9 +169,9 @@ def _record(polynomial: Any, evaluate: Any) -> Callable[..., Any]:
         """Write the asked values of the step from t to t_after into path (time, ticket, component).
 
         Returns the next asked time's index and the time at which the norm met its threshold, or
-        infinity.
+        never, infinity.
         """
-        stop = math.inf
+        stop = never
         if norm2_after < threshold2:
             if times[asked] > t_after:
                 return asked, stop

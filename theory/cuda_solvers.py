@@ -178,6 +178,7 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any], singl
     stepper = _stepper.build(tableau, groups, rhs, cuda.jit(device=True), number)
     velocity, row, step, first_step, control, record, outcome = stepper
     adaptive = tableau.adaptive
+    never = number(math.inf)
     n = sum(groups)
 
     def run(
@@ -200,7 +201,7 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any], singl
         k = velocity(t, y, parameters)
         h = first_step(y, k, shrink, t_end) if adaptive else shrink
         memory = 1.0
-        accepted = 0
+        steps = 0
         rejected = 0
         asked = 0
         norm2 = 0.0
@@ -210,22 +211,23 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any], singl
                 path[0, ticket, c] = y[c]
                 asked = 1
         status = -1
-        stop = 0.0
+        stop = number(0.0)
+        due = times[asked] if asked < len(times) else never
         if asked == len(times):
             status = REACHED
         elif norm2 >= threshold2:
             status = STOPPED
         while status < 0:
-            stop = math.inf
+            stop = never
             last = t + h >= t_end
             if last:
                 h = t_end - t
             y_new, k_new, error2, norm2 = step(t, y, k, h, tolerances, parameters)
             up, down, new_memory = control(error2, memory)
-            if error2 <= 1.0 and norm2 < math.inf:
+            steps += 1
+            if error2 <= 1.0 and norm2 < never:
                 t_new = t_end if last else t + h
-                accepted += 1
-                if t_new >= times[asked] or norm2 >= threshold2:
+                if t_new >= due or norm2 >= threshold2:
                     asked, stop = record(
                         t,
                         y,
@@ -240,18 +242,19 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any], singl
                         path,
                         ticket,
                     )
+                    due = times[asked] if asked < len(times) else never
                 t, y, k, memory = t_new, y_new, k_new, new_memory
                 h *= up
             else:
                 rejected += 1
                 h *= down
-            status = outcome(asked, len(times), stop, t, h, accepted + rejected, max_steps)
+            status = outcome(asked, len(times), stop, t, h, steps, max_steps)
             stop = stop if stop < t else t
         for later in range(asked, len(times)):
             for c in range(n):
                 path[later, ticket, c] = math.nan
         report[ticket, 0] = status
-        report[ticket, 1] = accepted
+        report[ticket, 1] = steps - rejected
         report[ticket, 2] = rejected
         report[ticket, 3] = stop
 

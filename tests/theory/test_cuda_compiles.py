@@ -27,9 +27,11 @@ dispatcher.get_current_device = lambda: SimpleNamespace(compute_capability=HOPPE
 def array(kind, n):
     return types.Array(kind, n, "C")
 
-def arithmetic(kernel, *signature):
-    text, _ = cuda.compile_ptx(kernel.py_func, signature, cc=HOPPER)
-    operation = r"\b(?:add|sub|mul|fma|div|sqrt)\.(?:rn\.|approx\.)*(f32|f64)"
+def compiled(kernel, *signature):
+    return cuda.compile_ptx(kernel.py_func, signature, cc=HOPPER)[0]
+
+def arithmetic(text, more=""):
+    operation = rf"\b(?:add|sub|mul|fma|div|sqrt{more})\.(?:\w+\.)*(f32|f64)"
     return set(re.findall(operation, text))
 
 f64 = types.float64
@@ -43,18 +45,20 @@ for number, method, system in [
 ]:
     kernel = cuda_solvers._kernel(method, (2, 2), type(system).rhs, number is single)
     some = types.UniTuple(number, len(system.parameters))
-    used = arithmetic(
+    text = compiled(
         kernel, array(number, 2), array(number, 1), array(f64, 2), array(number, 3),
         number, types.UniTuple(number, 2), number, types.int64, some,
     )
-    # In single precision nothing is left in double; the roots of the control are single anyway.
+    # In single precision nothing is left in double, comparisons included; the roots of the control
+    # are single anyway.
+    used = arithmetic(text, "|setp|selp|min|max|neg|abs")
     assert used == {"f32"} if number is single else "f64" in used, (method, system, used)
 waves, times = array(types.complex128, 1), array(f64, 1)
-assert arithmetic(cuda_lottery._blowup_kernel(), waves, waves, times, f64) == {"f64"}
+text = compiled(cuda_lottery._blowup_kernel(), waves, waves, times, f64)
+assert arithmetic(text) == {"f64"}
 integers = [types.int64] * 3
-assert arithmetic(
-    cuda_lottery._lottery_kernel(), array(types.int32, 1), times, *integers, f64
-) == {"f64"}
+text = compiled(cuda_lottery._lottery_kernel(), array(types.int32, 1), times, *integers, f64)
+assert arithmetic(text) == {"f64"}
 """
 
 
