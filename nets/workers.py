@@ -5,6 +5,7 @@ then it waits for ever, now or when Python ends. These threads share nothing wit
 queues that are safe from that, and nobody waits for them when Python ends.
 """
 
+import os
 from _thread import start_new_thread
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -96,6 +97,7 @@ class Behind:
     >>> made, behind = [], Behind()
     >>> for number in (1, 2):
     ...     behind.do(lambda number=number: made.append(number))
+    >>> behind.wait()
     >>> behind.end()
     >>> made
     [1, 2]
@@ -105,15 +107,23 @@ class Behind:
         self._waiting: SimpleQueue[_Call | None] = SimpleQueue()
         self._ended: SimpleQueue[None] = SimpleQueue()
         self._last: _Call | None = None
+        self._process = os.getpid()
+
+    @property
+    def at_home(self) -> bool:
+        """Whether this is the process that has the thread, and no child forked from it."""
+        return self._process == os.getpid()
 
     @property
     def busy(self) -> bool:
         """Whether a call is still being made."""
-        return self._last is not None and not self._last.over
+        return self.at_home and self._last is not None and not self._last.over
 
     def do(self, function: Callable[[], object]) -> None:
         """Have a call made, the one before it being over; raises what that raised."""
         self.wait()
+        if not self.at_home:
+            raise RuntimeError("a forked child has no thread of its parent's; train in one of them")
         call = _Call(function)
         if self._last is None:
             start_new_thread(_make, (self._waiting, self._ended))
@@ -123,22 +133,28 @@ class Behind:
     def wait(self) -> None:
         """Wait until the last call is over; raises what it raised."""
         self._settle()
-        if self._last is not None and self._last.error is not None:
-            error, self._last.error = self._last.error, None
+        if error := self.error():
             raise error
 
+    def error(self) -> BaseException | None:
+        """What the last call raised, told once."""
+        if self._last is None:
+            return None
+        error, self._last.error = self._last.error, None
+        return error
+
     def end(self) -> None:
-        """As `wait`, and let go of the thread; Ctrl-C is put off until then."""
-        struck: KeyboardInterrupt | None = None
-        while self.busy:
+        """Wait for the last call and let go of the thread; what strikes meanwhile is put off."""
+        struck: BaseException | None = None
+        while True:
             try:
                 self._settle()
-            except KeyboardInterrupt as interrupt:
-                struck = interrupt
-        self._waiting.put(None)
+                self._waiting.put(None)
+                break
+            except BaseException as raised:  # Ctrl-C, or whatever a handler of signals raises
+                struck = raised
         if struck is not None:
             raise struck
-        self.wait()
 
     def _settle(self) -> None:
         if self.busy:

@@ -80,7 +80,7 @@ class Folder:
             return True
         try:
             return os.path.samestat(os.fstat(self._handle), os.stat(path))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
 
     def names(self) -> list[str]:
@@ -160,12 +160,17 @@ def replace_all(files: Sequence[tuple[Folder, str, bytes]]) -> None:
     """Write files beside, sync them and rename them over: each appears whole or not at all."""
     folders = [folder for folder, _, _ in files]
     temporaries = [f".{secrets.token_hex(8)}{PARTIAL}" for _ in files]
+    handles: list[int] = []
     try:
-        written = zip(files, temporaries, strict=True)
-        sync_all([folder.write(name, content) for (folder, _, content), name in written])
+        for (folder, _, content), temporary in zip(files, temporaries, strict=True):
+            handles.append(folder.write(temporary, content))
+        given, handles = handles, []
+        sync_all(given)
         for (folder, name, _), temporary in zip(files, temporaries, strict=True):
             folder.rename(temporary, name)
     except BaseException:
+        for handle in handles:
+            os.close(handle)
         for folder, temporary in zip(folders, temporaries, strict=True):
             folder.remove(temporary)
         raise

@@ -4,7 +4,6 @@ import hashlib
 import io
 import secrets
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -61,8 +60,7 @@ class RunWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.behind = Behind()
+        self.path, self.behind = path, Behind()
         self._lock = FileLock(path / ".lock")
         self._published: Manifest
         self._plans: dict[str, Plan] = {}
@@ -76,25 +74,29 @@ class RunWriter:
         self._output = Output(self._folder)
         try:
             self._lock.acquire(timeout=0)
-        except Timeout:
-            self._folder.close()
-            raise BusyError(
-                f"{self.path} is being written by another process; wait for it or choose another "
-                "directory"
-            ) from None
-        if not self._folder.is_at(self.path):
+            if not self._folder.is_at(self.path):
+                raise ValueError(f"{self.path} was moved just now; try again")
+        except BaseException as error:
             self._let_go()
-            raise ValueError(f"{self.path} was moved just now; try again")
+            if not isinstance(error, Timeout):
+                raise
+            remedy = "wait for it or choose another directory"
+            raise BusyError(f"{self.path} is being written by another process; {remedy}") from None
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: Any, raised: BaseException | None, _: Any) -> None:
+        if not self.behind.at_home:
+            return  # a forked child: thread, lock and files are its parent's
         try:
-            with nullcontext() if kind is None else suppress(Exception):  # of two errors, the first
-                self.behind.end()
-            if kind is None and self._plans and self._published.records:
+            self.behind.end()
+            if (error := self.behind.error()) is not None:
+                if raised is None:
+                    raise error
+                raised.add_note(f"{self.path} could not be written either: {error}")
+            if raised is None and self._plans and self._published.records:
                 self._round_off()
         finally:
-            if not self.behind.busy:  # Ctrl-C upon Ctrl-C; the files are the thread's, then
+            if not self.behind.busy:  # struck in the middle of its end: the files are the thread's
                 self._let_go()
 
     def _let_go(self) -> None:

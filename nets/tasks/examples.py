@@ -77,7 +77,9 @@ class Examples:
     def select(self, rows: Sequence[int]) -> "Examples":
         """The same for some of the seeds."""
         chosen = torch.tensor(list(rows), dtype=torch.long, device=self.answers.device)
-        return Examples(self.inputs, self.answers[chosen], self.counts[chosen])
+        # An example's seeds side by side in memory, as `of` has them: so sums are rounded alike.
+        answers, counts = (values.mT[:, chosen].mT for values in (self.answers, self.counts))
+        return Examples(self.inputs, answers, counts)
 
 
 class CrossEntropy:

@@ -195,17 +195,14 @@ class Ensemble:
         return {name: _copied(value).numpy() for name, value in self._parameters.items()}
 
     def keep(self, indices: Sequence[int], examples: Examples) -> None:
-        """Go on with some of the seeds only, on their own examples."""
+        """Go on with some of the seeds only, on their own examples; from a new `loss` on."""
         state = self.state()
         self.seeds = tuple(self.seeds[i] for i in indices)
         if not self.seeds:
             return
         chosen = [*indices]
-        # The update of this step is still to come, so its gradient goes along.
-        gradient = self._gradient[chosen]
         self._buffer, self.diverged_at = self._buffer[chosen], self.diverged_at[chosen]
         self._prepare(examples)
-        self._gradient.copy_(gradient)
         for memory in state["optimizer"]["state"].values():
             for name, value in memory.items():
                 if isinstance(value, Tensor) and value.ndim == self._buffer.ndim:

@@ -129,13 +129,12 @@ def train(
                 training = _Training(config, writer, seeds, parameters, 0, workers)
                 training.start()
             training.advance(intervention, time_limit, on_step)
-            diverged = writer.ended("diverged")
     except OSError as error:
         raise OSError(
             f"{path} could not be written ({error.strerror or error}); remove the cause and "
             "resume: finished checkpoints are kept"
         ) from error
-    if diverged:
+    if diverged := writer.ended("diverged"):
         where = ", ".join(f"seed {seed} at step {step}" for seed, step in diverged.items())
         raise DivergedError(
             f"the loss stopped being finite: {where} with learning_rate {config.learning_rate}; "
@@ -184,7 +183,10 @@ class _Training:
         seeds, parameters, step = writer.last()
         training = cls(config, writer, seeds, parameters, step, workers)
         training._ensemble.load(writer.state())
-        training._drop({*writer.ended("diverged"), *writer.ended("fitted")})
+        fitted, diverged = ({*writer.ended(why)} for why in ("fitted", "diverged"))
+        # One that diverged since then does so again, unless nobody else is left: to the same bits
+        # as before only on the same seeds, whose numbers may be rounded together.
+        training._drop(fitted | diverged if {*seeds} <= fitted | diverged else fitted)
         return training
 
     def start(self) -> None:
@@ -302,6 +304,9 @@ class _Training:
         self._train, self._test = (part.select(rows) for part in (self._train, self._test))
         self._every = self._every and self._every.select(rows)
         self._ensemble.keep(rows, self._train)
+        if rows:
+            # Anew, as a training does that is resumed here: rounded without those that ended.
+            self._ensemble.loss(self._step)
 
 
 def _every(config: TrainingConfig, seeds: Sequence[int], device: str) -> Examples:

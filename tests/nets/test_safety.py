@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -124,6 +125,29 @@ def test_a_full_disk_is_named_and_spoils_nothing(tmp_path):
     resumed = nets.train(config, path, resume=True)
     whole = nets.train(config, tmp_path / "whole")
     np.testing.assert_array_equal(resumed.weights.theta, whole.weights.theta)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no /proc to count handles in")
+def test_a_failing_disk_leaves_no_file_open(tmp_path, monkeypatch):
+    """Whichever write, sync or opening of a file it is that fails."""
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("write", "fsync", "open"):
+        call, left, number = getattr(os, name), [0], 0
+
+        def fail(*given, call=call, left=left, **more):
+            left[0] -= 1
+            if left[0] == 0:
+                raise OSError(28, "No space left on device")
+            return call(*given, **more)
+
+        while left[0] <= 0:  # until there is no such call
+            number += 3
+            left[0] = number
+            with monkeypatch.context() as patch, suppress(OSError):
+                patch.setattr(os, name, fail)
+                nets.train(SMALL.replace(steps=20), tmp_path / f"{name}-{number}")
+            assert len(os.listdir("/proc/self/fd")) == before, (name, number)
+        assert number > 10
 
 
 def chunk(run, step=0, name="theta"):

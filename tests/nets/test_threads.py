@@ -280,3 +280,22 @@ def test_an_error_of_a_call_behind_is_raised_once_and_no_later_call_is_made():
     behind.end()
     assert made == [1, 3]
     assert not behind.busy
+
+
+@pytest.mark.parametrize("what", [KeyboardInterrupt, SystemExit, TimeoutError])
+def test_whatever_a_signal_raises_waits_for_the_call(what):
+    """Its handler runs in the middle of the wait."""
+    made, behind = [], Behind()
+
+    def strike(number, frame):
+        raise what
+
+    before = signal.signal(signal.SIGALRM, strike)
+    try:
+        behind.do(lambda: (time.sleep(0.5), made.append(1)))
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        with pytest.raises(what):
+            behind.end()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert made == [1]

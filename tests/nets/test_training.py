@@ -1,8 +1,11 @@
 """Training: gradients against autograd, steps against torch.optim, and what a kill leaves."""
 
 import dataclasses
+import os
+import re
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -183,6 +186,103 @@ def test_an_interrupt_waits_for_the_checkpoint_on_its_way(tmp_path, monkeypatch)
     assert nets.open_run(tmp_path / "run").weights.step.values.tolist() == [0, 20]
     # Nobody writes any more, so that it can be gone on with.
     assert nets.train(SMALL, tmp_path / "run", resume=True).weights.sizes["step"] == 4
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.parametrize("way", ["leaves", "trains on"])
+def test_a_forked_child_ends_and_leaves_the_run_to_its_parent(tmp_path, monkeypatch, way):
+    publish, children = RunWriter.publish, []
+
+    def slow(writer, *of_checkpoint):
+        time.sleep(0.3)
+        publish(writer, *of_checkpoint)
+
+    def on_step(step, loss, accuracy):
+        if step == 30:  # the checkpoint of step 20 is on its way
+            children.append(os.fork())
+            if children[-1] == 0 and way == "leaves":
+                raise ValueError("the child's own")
+
+    monkeypatch.setattr(RunWriter, "publish", slow)
+    code = 3
+    try:
+        run = nets.train(SMALL, tmp_path / "run", on_step=on_step)
+        code = 0
+    except (ValueError, RuntimeError) as error:
+        code = 1 if re.search("the child's own|a forked child", str(error)) else 2
+    finally:
+        if children == [0]:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 1
+    assert run.weights.step.values.tolist() == [0, 20, 40, 60]
+    monkeypatch.undo()
+    plain = nets.train(SMALL, tmp_path / "plain")
+    np.testing.assert_array_equal(run.weights.theta, plain.weights.theta)
+
+
+def test_of_two_errors_the_first_is_raised_and_the_disk_is_told(tmp_path, monkeypatch):
+    def full(writer, *of_checkpoint):
+        raise OSError(28, "No space left on device")
+
+    def stop(step, loss, accuracy):
+        if step == 10:
+            monkeypatch.setattr(RunWriter, "publish", full)
+        if step == 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        nets.train(SMALL, tmp_path / "run", on_step=stop)
+    (note,) = caught.value.__notes__
+    assert note.endswith("run could not be written either: [Errno 28] No space left on device")
+    assert nets.open_run(tmp_path / "run").weights.step.values.tolist() == [0]
+
+
+# Where seeds share an operation their numbers are rounded together.
+TOGETHER = {
+    "dropout": {"p": 7, "neurons": 16, "activation": "relu", "dropout": 0.2, "scale": 0.5},
+    "two layers": {"network": "transformer", "p": 5, "width": 8, "heads": 2, "neurons": 12}
+    | {"layers": 2, "optimizer": "adamw", "learning_rate": 0.01},
+}
+
+
+def blow_up(step, weights):
+    if step == 22 and 1 in weights.seeds:
+        for values in weights.parameters.values():
+            values[weights.seeds.index(1)] = torch.nan
+
+
+@pytest.mark.parametrize("settings", TOGETHER.values(), ids=list(TOGETHER))
+@pytest.mark.parametrize("end", ["fitted", "diverged"])
+def test_a_resume_after_a_seed_has_ended_goes_on_to_the_same_bits(tmp_path, settings, end):
+    config = TrainingConfig(**settings, steps=40, checkpoint_every=16, log_every=4)
+    strike = blow_up if end == "diverged" else None
+    if end == "fitted":  # the first at step 8, others later
+        losses = nets.train(config, tmp_path / "all", seeds=range(3)).metrics.train_loss
+        config = config.replace(stop_loss=float(losses.sel(step=8).min()) * (1 + 1e-9))
+
+    def train(name, **more):
+        refused = pytest.raises(nets.DivergedError) if strike else nullcontext()
+        with nullcontext() if "on_step" in more else refused:
+            nets.train(config, tmp_path / name, seeds=range(3), intervention=strike, **more)
+        return nets.open_run(tmp_path / name)
+
+    whole = train("whole")
+    assert {why["why"] for why in whole.ended.values()} == {end}
+    final = int(whole.metrics.step[-1])
+    assert min(why["step"] for why in whole.ended.values()) < final - 4
+    for last in range(4, final, 4):
+
+        def stop(step, loss, accuracy, last=last):
+            if step == last:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            train(f"{last}", on_step=stop)
+        part = train(f"{last}", resume=True)
+        assert part.ended == whole.ended
+        for name in whole.parameters:
+            np.testing.assert_array_equal(part.parameters[name], whole.parameters[name])
+        assert part.metrics.equals(whole.metrics)
 
 
 def test_stop_loss_and_metrics(tmp_path):
