@@ -64,7 +64,7 @@ def build(
     def compiled(function: Callable[..., Any]) -> Any:
         return jit(with_constants(function, number))
 
-    plain = float if number is np.float64 else number
+    plain: Any = float if number is np.float64 else number
     scope: dict[str, Any] = {"velocity": compiled(rhs), "sqrt": math.sqrt}
     source = _source(tableau, groups, 1e-300 if number is np.float64 else 1e-36)
     exec(compile(source, f"<{tableau.name} stepper>", "exec"), scope)

@@ -174,7 +174,7 @@ def launch(
 @cache
 def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any], single: bool) -> Any:
     tableau = get_method(method)
-    number = np.float32 if single else np.float64
+    number: Any = np.float32 if single else np.float64
     stepper = _stepper.build(tableau, groups, rhs, cuda.jit(device=True), number)
     velocity, row, step, first_step, control, record, outcome = stepper
     adaptive = tableau.adaptive
