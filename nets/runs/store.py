@@ -92,6 +92,20 @@ class Folder:
         self.remove(name)
         return _written(os.open(self._at(name), _NEW, 0o666, dir_fd=self._handle), content)
 
+    def write_by(self, name: str, fill: Callable[[Any], object]) -> tuple[int, str]:
+        """As `write`, what a function writes to a stream; the handle and the SHA-256."""
+        self.remove(name)
+        stream = _Stream(os.open(self._at(name), _NEW, 0o666, dir_fd=self._handle))
+        try:
+            fill(stream)
+            if stream.error is not None:
+                raise stream.error
+        except BaseException as raised:
+            os.close(stream.handle)
+            # Who fills it may tell of the disk's error by one of its own.
+            raise (stream.error or raised) from None
+        return stream.handle, stream.sha256.hexdigest()
+
     def append(self, name: str, offset: int, content: bytes) -> int:
         """Write from an offset on, over what was there; returns the handle, still to be synced."""
         flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -127,15 +141,41 @@ class Folder:
         return name if self._handle is not None else str(self.path / name)
 
 
+class _Stream:
+    """A file that is open for writing, as `torch.save` wants one, and the digest of its content."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+        self.sha256 = hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, content: bytes) -> int:
+        """Write all of it."""
+        self.sha256.update(content)
+        try:
+            _write(self.handle, content)
+        except OSError as error:
+            self.error = error
+            raise
+        return len(content)
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+
 def _written(handle: int, content: bytes | memoryview) -> int:
     try:
-        rest = memoryview(content)
-        while rest:
-            rest = rest[os.write(handle, rest) :]
+        _write(handle, content)
     except BaseException:
         os.close(handle)
         raise
     return handle
+
+
+def _write(handle: int, content: bytes | memoryview) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
 
 
 def sync_all(handles: Sequence[int], folders: Iterable[Folder] = ()) -> None:

@@ -120,7 +120,8 @@ def test_a_run_moved_while_it_is_written_takes_its_writer_along(tmp_path):
     assert files == {file.name: file.read_bytes() for file in files_of(path)}
     moved = nets.open_run(away)
     assert moved.seeds == (5,)
-    np.testing.assert_array_equal(moved.weights.step, [0, 10, 20])
+    # The checkpoint that was on its way is the last, or the next one is.
+    assert moved.weights.step.values.tolist() in ([0, 10], [0, 10, 20])
     whole = nets.train(dataclasses.replace(SMALL, steps=40), tmp_path / "whole", seeds=[5])
     again = nets.train(dataclasses.replace(SMALL, steps=40), away, seeds=[5], resume=True)
     np.testing.assert_array_equal(again.weights.theta, whole.weights.theta)
