@@ -257,12 +257,8 @@ class _Training:
 
         A thread writes it while the training goes on; the next one waits for that.
         """
-        writer, ensemble, step, seeds = (
-            self._writer,
-            self._ensemble,
-            self._step,
-            self._ensemble.seeds,
-        )
+        writer, ensemble = self._writer, self._ensemble
+        step, seeds = self._step, ensemble.seeds
         writer.behind.wait()
         weights, state, flush = ensemble.weights(), ensemble.state(), self._flush()
         seconds = time.perf_counter() - self._began
