@@ -251,7 +251,10 @@ def _no_interrupt_lost() -> Iterator[None]:
 
 def _interrupt_soon(number: signal.Signals) -> None:
     time.sleep(0.05)  # until the hook is over, where it would be lost as well
-    interrupt_main(number)
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        interrupt_main(number)  # does not end a sleep
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
