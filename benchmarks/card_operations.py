@@ -47,9 +47,11 @@ class Operations(TorchDispatchMode):
         kwargs = kwargs or {}
         result = function(*args, **kwargs)
         if not function.is_view and not any(word in function.name() for word in _IDLE):
+            # An out= that is given is the result, and only written.
+            given = [value for value in kwargs.values() if value is not result]
             touched = [
                 leaf.nbytes
-                for leaf in tree_leaves((args, kwargs, result))
+                for leaf in tree_leaves((args, given, result))
                 if isinstance(leaf, torch.Tensor)
             ]
             self._each.append((sum(touched), _computed(function, args, kwargs, result)))

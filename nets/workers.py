@@ -133,7 +133,7 @@ class Behind:
     def wait(self) -> None:
         """Wait until the last call is over; raises what it raised."""
         self._settle()
-        if error := self.error():
+        if (error := self.error()) is not None:
             raise error
 
     def error(self) -> BaseException | None:

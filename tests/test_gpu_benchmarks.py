@@ -107,7 +107,9 @@ def test_failures_are_in_the_exit_status(tmp_path, monkeypatch, capsys):
     )
     for jobs, status in [
         ({"tests": tells(passed)}, 0),
+        ({"tests": tells(failed)}, 1),
         ({"tests": tells(passed, failed)}, 1),
+        ({"tests": tells(skipped)}, 1),
         ({"tests": tells(passed, skipped)}, 1),
         ({"tests": tells(passed), "rows": job("raise SystemExit(1)")}, 1),
     ]:
@@ -216,6 +218,9 @@ def test_products_added_in_place_are_counted():
         torch.zeros(3, 5, 2).baddbmm_(one, other)
         torch.bmm(one, other, out=torch.empty(3, 5, 2))
     assert seen.computed == 2 * (2 * 3 * 5 * 7 * 2)
+    # Zeros are written; the first product reads and writes its sum, the second only writes.
+    moved = 30 + (105 + 42 + 2 * 30) + (105 + 42 + 30)
+    assert seen.seconds({"bytes": 4.0, "operations": 1e30}) == pytest.approx(moved)
 
 
 def test_the_floor_counts_operations_and_bytes():
