@@ -107,6 +107,8 @@ def test_failures_are_in_the_exit_status(tmp_path, monkeypatch, capsys):
     )
     for jobs, status in [
         ({"tests": tells(passed)}, 0),
+        ({"tests": tells()}, 1),
+        ({"tests": tells(passed, then="time.sleep(60)")}, 1),
         ({"tests": tells(failed)}, 1),
         ({"tests": tells(passed, failed)}, 1),
         ({"tests": tells(skipped)}, 1),
@@ -114,7 +116,7 @@ def test_failures_are_in_the_exit_status(tmp_path, monkeypatch, capsys):
         ({"tests": tells(passed), "rows": job("raise SystemExit(1)")}, 1),
     ]:
         monkeypatch.setattr(card, "commands", lambda jobs=jobs: jobs)
-        assert card.main(tmp_path, 60.0) == status
+        assert card.main(tmp_path, 10.0) == status
     assert "unfinished: {'rows': 'exit status 1'}" in capsys.readouterr().out
 
 

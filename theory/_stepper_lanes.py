@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from grokode.theory import _stepper, systems, tableaus
 from grokode.theory._parallel import parallel, renamed
-from grokode.theory._stepper import REACHED, STOPPED
+from grokode.theory._stepper import BLEW_UP, REACHED, STOPPED
 from grokode.theory.systems import System
 from grokode.theory.tableaus import Tableau, get_method
 
@@ -275,7 +275,9 @@ def _chunk_runner(method: str, groups: Sequence[int], rhs: Callable[..., Any], k
         if asked == len(times):
             return asked, REACHED
         w[NEXT * W + lane] = times[asked]
-        return asked, (STOPPED if norm2 >= threshold2 else -1)
+        if norm2 >= threshold2:  # where no norm is to stop at, the square overflows
+            return asked, (STOPPED if threshold2 < math.inf else BLEW_UP)
+        return asked, -1
 
     @scalar
     def run(

@@ -16,7 +16,7 @@ from numba.core.errors import NumbaPerformanceWarning
 from numpy.typing import NDArray
 
 from grokode.theory import _stepper
-from grokode.theory._stepper import REACHED, STOPPED
+from grokode.theory._stepper import BLEW_UP, REACHED, STOPPED
 from grokode.theory.systems import System
 from grokode.theory.tableaus import Tableau, get_method
 
@@ -215,8 +215,8 @@ def _kernel(method: str, groups: tuple[int, ...], rhs: Callable[..., Any], singl
         due = times[asked] if asked < len(times) else never
         if asked == len(times):
             status = REACHED
-        elif norm2 >= threshold2:
-            status = STOPPED
+        elif norm2 >= threshold2:  # where no norm is to stop at, the square overflows
+            status = STOPPED if threshold2 < never else BLEW_UP
         while status < 0:
             stop = never
             last = t + h >= t_end

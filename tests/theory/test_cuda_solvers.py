@@ -13,6 +13,7 @@ from grokode.theory.systems import TicketFlow
 
 # The simulator replaces numba.cuda on import, so it needs a process of its own.
 SIMULATED = """
+import warnings
 import numpy as np
 from grokode.theory.solvers import Status, simulate
 from grokode.theory.systems import ReLUFlow, TicketFlow
@@ -49,6 +50,12 @@ for system, times, options in cases:
     np.testing.assert_allclose(one.accepted, two.accepted, atol=2)
     assert (one.status == one.status[0]).all()
     print(Status(int(one.status[0])).name)
+# A start whose square overflows in float32, of which numpy warns; a device does not.
+warnings.simplefilter("ignore")
+huge, single = (np.array([1e20 + 0j]), np.array([0.1 + 0j])), {"device": "cuda", "dtype": "float32"}
+for options in ({}, {"stop_norm": 4.0}):
+    path = simulate(TicketFlow(5), huge, [0.01], rtol=1e-4, check=False, **single, **options)
+    print(Status(int(path.status[0])).name)
 """
 
 
@@ -67,6 +74,8 @@ def test_simulated_device_agrees_with_the_cpu():
         "STOPPED",
         "TOO_MANY_STEPS",
         *["REACHED"] * 3,
+        "BLEW_UP",
+        "STOPPED",
     ]
 
 

@@ -242,6 +242,14 @@ def test_a_blow_up_raises_and_names_the_first():
     assert "check=False" in str(caught.value)
 
 
+def test_a_start_whose_norm_overflows_blows_up_unless_it_is_to_stop():
+    start = np.array([1e200, 0.1]), np.array([0.1, 0.1])
+    with pytest.raises(ValueError, match="1 of 2 tickets blow up"):
+        simulate(TicketFlow(5), start, [0.0, 0.01])
+    path = simulate(TicketFlow(5), start, [0.0, 0.01], stop_norm=1e10)
+    assert path.status.values.tolist() == [Status.STOPPED, Status.REACHED]
+
+
 def test_fixed_steps_blow_up_too():
     path = simulate(FLOW, (1.0, 1.0), [0.0, 10.0], method="rk4", step_size=0.01, check=False)
     assert int(path.status) == Status.BLEW_UP
